@@ -197,9 +197,19 @@ def _nofile(look: Look, _: VerdictLimits) -> Iterator[Candidate]:
             groups = [group for group in look[1] if group.holder.kind == "process" and group.holder.pid == process.pid]
             sockets = sum(group.sockets for group in groups)
             text = f"{process.command}[{process.pid}] has {grouped(number)} of at most {counted(most, 'open file')}"
-            text += " (nofile): without one, accept(2) and socket(2) fail with EMFILE"
+            text += f" (nofile), {_files_left_text(process, most)} fail"
+            text += " now (EMFILE)" if number >= most else " (EMFILE)"
             verdict = HolderVerdict("nofile", text, sockets, None, process.pid, process.namespace)
             yield Candidate(("nofile", process.pid), number / most, verdict)
+
+
+def _files_left_text(process: SocketProcess, most: int) -> str:
+    """How many more files a process may open, and what fails without one."""
+    calls = "accept(2) and socket(2)"
+    if process.limited_descriptors >= most:
+        return f"none left: {calls}"
+    about = "≈ " if process.below_limit_error else ""
+    return f"{about}{grouped(most - process.limited_descriptors)} left; at 0 left {calls}"
 
 
 def _meant_processes(look: Look) -> Iterator[SocketProcess]:
@@ -307,7 +317,7 @@ def _full_queues(now: SocketTable, before: SocketTable | None) -> Iterator[Holde
         since = "" if grown < 0 else f", {grouped(grown) if grown else 'none'} since the look before"
         text = (
             f"{name}:{listener.port} accept queue {grouped(listener.queue)} of {grouped(listener.limit)}, FULL,"
-            f" {grouped(listener.drops)} dropped{since}"
+            f" {grouped(listener.drops)} dropped since listen(2){since}"
         )
         yield HolderVerdict("queue_full", text, listener.queue, None, listener.pid, listener.namespace, listener.port)
 

@@ -163,7 +163,7 @@ def _find_findings(
 ) -> tuple[tuple[HolderVerdict, ...], tuple[str, ...]]:
     """The verdicts on a reading of all sockets, and the reasons why sockets or owners are missing."""
     table, groups, sums = look.value
-    missing = (*_missing(table), *_unexplained(sums), *_unseen(groups))
+    missing = (*_missing(table, groups), *_unexplained(sums), *_unseen(groups, table))
     return find_verdicts(look.value, None if before is None else before.value, limits), missing
 
 
@@ -418,10 +418,16 @@ def _unexplained(sums: HolderSums) -> Iterator[str]:
         yield f"{grouped(sums.in_no_hash)} {which} in no dump: {why_in_no_dump(sums)}"
 
 
-def _unseen(groups: Sequence[HolderGroup]) -> Iterator[str]:
+def _unseen(groups: Sequence[HolderGroup], table: SocketTable) -> Iterator[str]:
     number = round(sum(group.sockets for group in groups if group.holder.kind == "not_seen"))
     if number:
-        yield f"the process of {grouped(number)} socket{'s' if number > 1 else ''}"
+        why = f": {_unread_text(table)}" if table.unread_processes else ""
+        yield f"the owner of {counted(number, 'socket')}{why}"
+
+
+def _unread_text(table: SocketTable) -> str:
+    many = "processes were" if table.unread_processes > 1 else "process was"
+    return f"{grouped(table.unread_processes)} {many} not read"
 
 
 SCOPES = {
@@ -451,7 +457,7 @@ def namespaces_text(namespaces: Sequence[SocketNamespace]) -> str:
     return f"{grouped(len(names))} network namespaces ({', '.join(names[:MAX_NAMES])}{more}) were"
 
 
-def _missing(table: SocketTable) -> Iterator[str]:
+def _missing(table: SocketTable, groups: Sequence[HolderGroup]) -> Iterator[str]:
     """Yields a line for each reason why the sockets of some namespaces or processes were not read."""
     scope = SCOPES.get(table.scope, "the look does not say what it could see")
     if scope is not None:
@@ -466,6 +472,5 @@ def _missing(table: SocketTable) -> Iterator[str]:
         yield f"{namespaces_text(namespaces)} not asked, or not to the end: {reason}"
     if table.unread_threads:
         yield f"the network namespaces of {grouped(table.unread_threads)} threads were not looked at"
-    if table.unread_processes:
-        many = "processes" if table.unread_processes > 1 else "process"
-        yield f"the descriptors of {grouped(table.unread_processes)} {many} were not read"
+    if table.unread_processes and not any(group.holder.kind == "not_seen" for group in groups):
+        yield _unread_text(table)

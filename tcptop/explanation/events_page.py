@@ -130,10 +130,14 @@ def event_variants(events: Sequence[Event]) -> list[Line]:
     if not events:
         return [EMPTY_LINE]
     texts = [f"{event.name} {_with_unit(event, units.signed_count(event.grown or 0))}" for event in events]
-    more = f", {len(events) - 1} more" if len(events) > 1 else ""
+    others = len(events) - 1
+    brief = f", +{others} event{'s' if others > 1 else ''}" if others else ""
+    more = brief.replace("event", "other event")
     return [
         ((f"{ALARM_SIGN} {text}", "warning"),)
-        for text in dict.fromkeys((", ".join(texts), f"{texts[0]}{more}", f"{events[0].name}{more}"))
+        for text in dict.fromkeys(
+            (", ".join(texts), f"{texts[0]}{more}", f"{texts[0]}{brief}", f"{events[0].name}{brief}")
+        )
     ]
 
 

@@ -340,7 +340,7 @@ def alarm_variants(limits: Sequence[Limit], events: Sequence[Event]) -> list[Lin
     """Variants of a line of alarms, from the longest to the shortest.
 
     The line has limits grouped by the words for their states, followed by the events that have grown. The limit of
-    mini-sockets, which stops no socket, comes last, without a sign and an alarm's colour.
+    mini-sockets, which stops no socket, comes last, without a sign and an alarm's colour, and is left out first.
 
     An example without the warning signs is `CRITICAL conntrack 95 %, NEAR memory 91 %, ListenOverflows +12`.
     """
@@ -360,6 +360,9 @@ def alarm_variants(limits: Sequence[Limit], events: Sequence[Event]) -> list[Lin
         return tuple(piece for index, part in enumerate(parts) for piece in ((gap, *part) if index else part))
 
     longest, *shorter = event_variants(events)
+    loud = [limit for limit in limits if limit.concerns != "TIME_WAIT"]
+    if len(loud) < len(limits) and (loud or events):
+        return [line(_name_and_use, longest), *alarm_variants(loud, events)]
     if not limits:
         return [longest, *shorter]
     first, others = limits[0], len(limits) + len(events) - 1

@@ -245,7 +245,7 @@ LIMITS: tuple[KernelLimit, ...] = (
             "ListenOverflows",
             "near",
             "DROPS",
-            ("dropped by a full queue: W shows which", "dropped: W shows which", "dropped"),
+            ("dropped lately by a full queue: W shows which", "dropped lately: W shows which", "dropped lately"),
         ),
         needs_look=True,
         use_source="socket_table",

@@ -225,7 +225,7 @@ def _text_line(cost: ConnectionCost, figure: str, label: str, columns: int) -> L
     spaced = SIGN_WITHOUT_GAP.sub(lambda sign: f"{sign[0]} ", figure)
     number: Line = ((f"{spaced} B ", "accent"),)
     idle = idle_text(cost)
-    firsts: list[Line] = [(*number, (f"{label}, {idle}", "text"))] if idle else []
+    firsts: list[Line] = [(*number, (f"{label}, {each}", "text")) for each in _idle_variants(idle)] if idle else []
     firsts.append((*number, (label, "text")))
     lines: list[Line] = []
     for first in firsts:
@@ -288,7 +288,8 @@ def _captions(
     beside = [(title, reason) for title in titles[:2]]
     if idle := idle_text(cost):
         of_them = idle.replace(" idle", " of them idle")
-        titles = [f"{names[0]}, {of_them}", *(f"{name}, {idle}" for name in (*names, brief)), idle]
+        titles = [f"{names[0]}, {of_them}", *(f"{name}, {idle}" for name in (*names, brief))]
+        titles += [*(f"{brief}, {each}" for each in _idle_variants(idle)[1:]), idle]
         beside = [*((title, reason) for title in titles[:3]), *((name, of_them) for name in names[:2])]
     value_width = max(cell_width(value) for _, value in rows)
     # In a wide pane, a table of the costs stands at the right of the captions.
@@ -327,7 +328,7 @@ def _is_port_dear(cost: ConnectionCost) -> bool:
 
 
 def idle_text(cost: ConnectionCost) -> str:
-    """The idle part of the average as text, `812 idle`; empty if the part is small, or if there is no average.
+    """The idle part of the average as text, `812 B idle`; empty if the part is small, or if there is no average.
 
     After many connections were closed, their idle objects stay allocated for a while. The average rises suddenly,
     because fewer sockets share the same memory.
@@ -335,7 +336,12 @@ def idle_text(cost: ConnectionCost) -> str:
     idle, now = cost.idle_bytes_per_socket, cost.now_bytes
     at_most = "≤ " if cost.now_is_at_most else ""
     text = units.exact_bytes(idle, cost.now_is_at_most or None)
-    return f"{at_most}{text} idle" if idle and now and idle >= IDLE_SHARE * now else ""
+    return f"{at_most}{text} B idle" if idle and now and idle >= IDLE_SHARE * now else ""
+
+
+def _idle_variants(idle: str) -> tuple[str, str]:
+    """The idle part with its unit, and without it for the smallest screens, where the average beside it has it."""
+    return idle, idle.replace(" B ", " ")
 
 
 def _named(*amounts: tuple[str, str]) -> list[Line]:

@@ -18,7 +18,7 @@ from tcptop.view.player import Player
 from tcptop.widgets.cell_width import join_ends, line_width
 from tcptop.widgets.pane import Pane
 
-COUNTED = re.compile(r", \d+ more| \(\+\d+ alarms?\)$")
+COUNTED = re.compile(r", \+\d+ (?:other )?events?| \(\+\d+ alarms?\)$")
 """If a text names only some of the alarms, matches the number of the remaining alarms at its end: `(+2 alarms)`."""
 
 MANY_SOCKETS = 10_000
@@ -26,7 +26,7 @@ MANY_SOCKETS = 10_000
 holds the sockets."""
 WHO_HINT: tuple[Piece, ...] = (("W", "accent"), (" who holds them · ", "text"))
 
-SHORT_NAME = 12
+SHORT_NAME, SHORT_NAME_OF_RECORDING = 20, 12
 """Number of characters to which the machine's name is cut, where the line is too short for the whole name."""
 MIN_POSITIONS = 4
 """Number of texts for the shown sample, from the longest on, that are worth more than the machine's whole name."""
@@ -78,7 +78,8 @@ def head_line(ledger: Ledger, view: View, columns: int) -> Line:
     fact_pieces: list[Piece] = [(f" · {fact}", "text") for fact in facts]
     lefts = [[*name_pieces, *fact_pieces[:count]] for count in range(len(facts), -1, -1)]
     lefts.append([(" ", "text"), (name, "strong")])  # the program's name is dropped before the machine's name
-    short_name = name if len(name) <= SHORT_NAME else f"{name[: SHORT_NAME - 1]}…"
+    most = SHORT_NAME if view.player is None else SHORT_NAME_OF_RECORDING
+    short_name = name if len(name) <= most else f"{name[: most - 1]}…"
     short: list[Piece] = [(" ", "text"), (short_name, "strong")]
     role: Role = "warning" if choices.paused and view.player is None else "text"
     rights: list[list[Piece]] = [[*shown, (text, role)] for text in _state_texts(ledger, view)]

@@ -238,7 +238,10 @@ def test_an_overflow_of_an_accept_queue_brings_its_limit_near() -> None:
     found = limit(figures, "listen_queues")
     assert (found.state, found.used) == ("near", None)
     assert "ListenOverflows grew by 12" in found.note
-    assert alarm_reasons(found)[:2] == ["12 dropped by a full queue: W shows which", "12 dropped: W shows which"]
+    assert alarm_reasons(found)[:2] == [
+        "12 dropped lately by a full queue: W shows which",
+        "12 dropped lately: W shows which",
+    ]
     assert [each.name for each in figures.limits["full"].alarms] == ["listen_queues"]
     assert figures.limits["full"].rows[0].name == "listen_queues"
 

@@ -100,7 +100,9 @@ def test_a_process_near_its_limit_of_open_files(files: int, limit: int | None, f
     found = verdicts((group("whole:10", 5), process(10, "hoarder", descriptors=files, limit=limit)))
     assert (found.keys() == {"nofile"}) == fires
     if fires:
-        assert found["nofile"].startswith("hoarder[10] has 820 of at most 1 000 open files (nofile)")
+        assert found["nofile"].startswith(
+            "hoarder[10] has 820 of at most 1 000 open files (nofile), 180 left; at 0 left"
+        )
 
 
 @pytest.mark.parametrize(("sockets", "fires"), [(22_585, False), (22_586, True), (30_000, True)])

@@ -354,9 +354,22 @@ def test_a_name_with_braces_stays_as_it_is(command: str, tmp_path: Path, capsys:
         (look_text(net(HERE, alloc=1000), group(), "group\tnonsense"), "unknown format"),
         (look_text(net(HERE, alloc=1000), group(sockets=10))[:-9], "in the middle of a line"),
         (look_text(), ""),
-        (look_text(net(HERE, unread_processes=1), group("unseen", sockets=5)), "the process of 5 sockets"),
+        (
+            look_text(net(HERE, unread_processes=1), group("unseen", sockets=5)),
+            "the owner of 5 sockets",
+        ),
     ],
-    ids=["container", "pid namespace", "hidepid", "hidden later", "here", "damaged", "cut", "no namespace", "not seen"],
+    ids=[
+        "container",
+        "pid namespace",
+        "hidepid",
+        "hidden later",
+        "here",
+        "damaged",
+        "cut",
+        "no namespace",
+        "not seen",
+    ],
 )
 def test_a_look_that_is_not_whole_is_not_complete(
     text: str, missing: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -412,3 +425,12 @@ def test_buffers_that_are_taken_in_advance_are_told_from_those_in_use(
     text = " ".join(run(capsys, "who", "--root", machine).split())
     assert ", 1.8 MiB of them taken in advance (" in text
     assert "with buffers as charged; TCP's total counts those in use;" in text
+
+
+def test_sockets_of_unknown_owner_say_that_a_process_was_not_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = look_text(net(HERE, unread_processes=1), group("unseen", sockets=2), processes="9\t1")
+    shown = " ".join(run(capsys, "who", "--root", str(tree_with_look(tmp_path, text))).split())
+    assert "the owner of 2 sockets: 1 process was not read" in shown
+    assert "descriptors of 1" not in shown

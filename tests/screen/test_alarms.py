@@ -64,7 +64,7 @@ async def test_three_alarms_are_named_with_their_states(
 async def test_a_narrow_head_line_shortens_names_before_it_drops_an_alarm(alarming: Path, columns: int) -> None:
     line = await head_of(alarming, (columns, 20), Settings())
     named = [label for label in LABELS.values() if label in line]
-    more = re.search(r"\(\+(\d) alarms?\)|, (\d) more", line)
+    more = re.search(r"\(\+(\d) alarms?\)|, \+(\d) (?:other )?event", line)
     assert "! CRITICAL " in line
     assert named
     assert len(named) + (int(more[1] or more[2]) if more else 0) == 3

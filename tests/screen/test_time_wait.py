@@ -95,7 +95,7 @@ async def test_the_idle_bytes_are_the_same_beside_the_average_and_in_the_bar() -
         await pilot.press("m")
         *head, _, bar, first, second = pane_lines(app, FigurePane)[:6]
         others = (bar, first, second)
-        beside = re.search(r"≤ (\d+) of them idle", " ".join(head))
+        beside = re.search(r"≤ (\d+) B of them idle", " ".join(head))
         in_bar = re.search(r"idle (\d+)", "\n".join(others))
         assert beside is not None
         assert in_bar is not None

@@ -209,7 +209,7 @@ def phrases_in(text: str) -> Iterator[str]:
         ("partly full", "partly full"),
         ("held by CPUs", "held by CPUs"),
         ("idle", "idle"),
-        ("332 idle", "idle"),
+        ("332 B idle", "idle"),
         ("all netns ≤ 30", "netns"),
         ("paused at 1 of 45, SPACE plays", "live"),
         ("reading 34 %", "recording"),
