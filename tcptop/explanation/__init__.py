@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from functools import cache, partial
 from typing import NamedTuple
 
-from tcptop.explanation.attached_page import attached_page
+from tcptop.explanation.attached_page import attached_objects, attached_page
 from tcptop.explanation.cache_page import cache_page, objects_page
 from tcptop.explanation.call_tree import call_tree_page, call_trees
 from tcptop.explanation.catalogue_page import catalogue_page
@@ -71,7 +71,7 @@ PAGES: tuple[Page, ...] = (
         for name, subject in CALL_PATH_PAGES.items()
     ),
     Page("relations", "Relations of a socket's objects", relations_page),
-    Page("attached", "Attached objects, which only some sockets have", attached_page),
+    Page("attached", "Attached objects, which only some sockets have", attached_page, body=attached_objects),
     Page("memory", "The machine's slab memory", memory_page),
     Page("headroom", "Limits, and headroom for more sockets", headroom_page),
     Page("free", "Free blocks by order and migrate type", free_blocks_page),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from math import inf
 
+from tcptop.explanation.glossary import find_entries
+from tcptop.explanation.glossary_page import entry_lines
 from tcptop.ledger import Amount, AttachedObjects, Ledger
 from tcptop.text import units
 from tcptop.text.line import EMPTY_LINE, Line, paragraph
@@ -17,6 +19,11 @@ PURPOSE = (
 
 
 def attached_page(ledger: Ledger, columns: int) -> list[Line]:
+    """The definition of attached objects, followed by their page."""
+    return [*entry_lines(find_entries("attached")[:1], columns), *attached_objects(ledger, columns)]
+
+
+def attached_objects(ledger: Ledger, columns: int) -> list[Line]:
     """The table of attached objects, their purpose, and the average bytes per socket with and without them."""
     return [
         *attached_table(ledger, columns),

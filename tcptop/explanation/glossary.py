@@ -582,7 +582,13 @@ OBJECT_ENTRIES: tuple[Entry, ...] = (
         "slabinfo of the kernel's sources prints it under the same name. Between objects are padding, alignment, the"
         " free pointer, and the fields of slab_debug where it is on. Free objects on CPUs' lists count as used.",
         "tools/mm/slabinfo.c, report()",
-        ("used bytes", "in structs", "ends of slabs", "between objects"),
+        ("used bytes", "ends of slabs", "between objects"),
+    ),
+    Entry(
+        "in structs",
+        "On the page of a cache: how many bytes of its slabs are in the structs of active objects, and of how many.",
+        "The rest is the loss. ≤ stands if some active objects may be free, on CPUs' lists.",
+        "/proc/slabinfo; /sys/kernel/slab/*/object_size",
     ),
     Entry(
         "partly full",
@@ -764,7 +770,20 @@ MEMORY_ENTRIES: tuple[Entry, ...] = (
         " those of inodes and dentries Reclaimable; types may be taken over when their own lists are empty."
         " `tcptop explain free` says what each type is for.",
         "/proc/pagetypeinfo; include/linux/mmzone.h, enum migratetype",
-        ("type", "Unmovable", "Movable", "Reclaimable", "HighAtomic", "CMA", "Isolate"),
+        ("type", "Unmovable", "Movable", "Reclaimable", "CMA"),
+    ),
+    Entry(
+        "HighAtomic",
+        "A migrate type: blocks kept back for allocations that may not wait and need several pages in one block.",
+        "The kernel keeps about 1 % of a zone so, after such an allocation has nearly failed. These blocks count as no"
+        " room for slabs.",
+        "/proc/pagetypeinfo; mm/page_alloc.c, reserve_highatomic_pageblock()",
+    ),
+    Entry(
+        "Isolate",
+        "A migrate type: blocks from which nothing is allocated for now, because their pages are being moved away.",
+        "That is done to switch off memory, or to make one large block. Mostly there are none.",
+        "/proc/pagetypeinfo; mm/page_isolation.c",
     ),
     Entry(
         "pageblock",
@@ -803,7 +822,7 @@ MEMORY_ENTRIES: tuple[Entry, ...] = (
         "Computed by the kernel (unusable free index): free pages in smaller blocks ÷ all free pages of the zone."
         " Near 0 is good, and below .01 the place is blank. It says nothing about the amount of free memory.",
         "/sys/kernel/debug/extfrag/unusable_index; mm/vmstat.c, unusable_free_index()",
-        ("unusable", "unusable index"),
+        ("unusable", "unusable index", ".01"),
     ),
     Entry(
         "node",
@@ -931,10 +950,10 @@ MEMORY_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "reclaim",
         "The kernel frees page cache and unused slabs to get free pages.",
-        "Sockets that fit in free memory need no reclaim. The number that fits with reclaim is the"
+        "Sockets that fit in free memory need no reclaim; `no reclaim needed`: all that fit do. The number that fits with reclaim is the"
         " end: with still more, the OOM killer ends a process, or opening a socket fails.",
         "mm/vmscan.c; /proc/meminfo",
-        ("before reclaim", "with reclaim", "in free memory", "all in free memory", "reclaimed"),
+        ("before reclaim", "with reclaim", "in free memory", "no reclaim needed", "reclaimed"),
     ),
     Entry(
         "page cache",
@@ -945,7 +964,8 @@ MEMORY_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "RAM available",
         "An estimate of the kernel: memory that programs can take without swapping.",
-        "Free pages and reclaimable page cache and slabs are in it.",
+        "Free pages and reclaimable page cache and slabs are in it. Watermarks and reserves of the zones are taken off,"
+        " so it may be less than the free memory.",
         "/proc/meminfo, MemAvailable",
         ("available", "RAM"),
     ),
@@ -1096,8 +1116,8 @@ LIMIT_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "near",
         "A limit of which more than its first threshold is in use.",
-        "NEAR stands with the limit, and with ! in the head line: nothing has failed yet. DROPS: something has."
-        " TIME_WAIT has no !, only a remark: above its limit nothing fails, since closed connections skip TIME_WAIT."
+        "NEAR stands with the limit, and with ! in the head line: nothing has failed yet; DROPS: something has."
+        " TIME_WAIT has no sign: above its limit nothing fails, since closed connections skip TIME_WAIT."
         " ALARMS AT: both thresholds in per cent.",
         "tcptop; settings file, [limits.NAME] warn",
         (
@@ -1803,7 +1823,7 @@ SIGN_ENTRIES: tuple[Entry, ...] = (
         "Marks the size of block that slabs of sockets are made of; in TIME_WAIT accounting, those of mini-sockets.",
         "If free blocks of that order and above are gone, slabs are made of smaller blocks. In ASCII: @.",
         "/sys/kernel/slab/TCP/order and tw_sock_TCP/order",
-        ("@",),
+        ("@", "slabs of sockets", "▸ slabs of sockets"),
     ),
     Entry(
         "▴ ▾",

@@ -327,7 +327,7 @@ def before_reclaim_text(headroom: Headroom) -> str:
     is_at_most = headroom.is_at_most or headroom.late_bytes is None or has_range
     number = units.rough_count(headroom.without_reclaim_high, up=is_at_most)
     if number == units.rough_count(headroom.sockets, up=headroom.is_at_most) and not has_range:
-        return "all in free memory"
+        return "no reclaim needed"
     return f"{'≤ ' if is_at_most else ''}{number} in free memory"
 
 

@@ -280,7 +280,7 @@ def test_a_rate_as_printed_is_no_option() -> None:
         ("ENOMEM", "ENOBUFS", "memory for a sock"),
         ("ENOBUFS", "ENOBUFS", "no memory left"),
         ("ECONNREFUSED", "ECONNREFUSED", "nobody listens"),
-        ("HighAtomic", "migrate type", "tcptop explain free"),
+        ("HighAtomic", "HighAtomic", "no room for slabs"),
         ("0 DMA32", "zone", "is the node"),
         ("ENTER", "ENTER", "explains what is selected"),
         ("W", "W", "who holds them"),

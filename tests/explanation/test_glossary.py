@@ -327,3 +327,22 @@ def test_the_notes_of_the_limits_are_explained(typed: str, word: str) -> None:
     page = explain_word(LEDGER, typed)
     assert page is not None
     assert word in [text_of(line).strip() for line in page.lines(LEDGER, 80)]
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("CPUs' lists", "taken for itself"),
+        ("HighAtomic", "may not wait"),
+        ("Isolate", "nothing is allocated"),
+        ("in structs", "structs of active objects"),
+        ("slabs of sockets", "size of block"),
+        (".01", "unusable free index"),
+        ("RAM available", "less than the free memory"),
+        ("no reclaim needed", "get free pages"),
+        ("near", "TIME_WAIT has no sign"),
+    ],
+)
+def test_the_first_entry_of_a_word_of_the_screen_explains_it(word: str, said: str) -> None:
+    first = find_entries(word)[0]
+    assert said in f"{first.meaning} {first.more}"

@@ -623,9 +623,10 @@ def test_the_headroom_sentence_has_both_ends_and_the_first_limit(kernel: str, ph
     )
     low = str(found.without_reclaim_low)
     is_range = low[:3].ljust(len(low), "0") != before_reclaim.replace(" ", "")
-    before = f"≤ {before_reclaim}" if is_range else "all" if sockets == before_reclaim else before_reclaim
+    before = f"{'≤ ' if is_range else ''}{before_reclaim} in free memory"
+    before = "no reclaim needed" if sockets == before_reclaim and not is_range else before
     buffers = "average buffers" if found.buffer_bytes else "no buffers"
-    start = f"{sockets} more sockets fit, memory first of known limits, {before} in free memory"
+    start = f"{sockets} more sockets fit, memory first of known limits, {before}"
     assert headroom_sentence(figures).startswith(f"{start}; half client side, {buffers}")
 
 
@@ -636,7 +637,7 @@ def test_the_headroom_of_sockets_that_are_known_in_part_is_an_upper_bound(tmp_pa
     assert figures.costs["full"].by_family["mix"].outgoing.missing
     assert headroom_number(figures).startswith("≤ ")
     assert re.search(
-        r"^≤ [\d ]+ more sockets fit, memory first of known limits, all in free memory; half client side, no buffers",
+        r"^≤ [\d ]+ more sockets fit, memory first of known limits, no reclaim needed; half client side, no buffers",
         headroom_sentence(figures),
     )
     memory = figures.headroom["full"]._replace(without_reclaim_high=1_000)
@@ -655,7 +656,7 @@ def test_a_number_that_fits_in_free_memory_is_a_bound_if_fewer_fit_in_small_slab
     for low, high, start in (
         (900_000, 1_000_000, "≤ 1 000 000 in free memory"),
         (900_000, exact.sockets, "≤ "),
-        (exact.sockets, exact.sockets, "all in free memory"),
+        (exact.sockets, exact.sockets, "no reclaim needed"),
     ):
         found = exact._replace(without_reclaim_low=low, without_reclaim_high=high)
         assert before_reclaim_text(found).startswith(start)
@@ -839,3 +840,13 @@ def test_free_objects_of_socks_are_those_beyond_the_sockets() -> None:
         draw(page_of_cache("TCP"), figures, 200), "now"
     )
     assert "no more fit on them" in fact_text(draw(page_of_cache("pid"), figures, 200), "now")
+
+
+def test_the_page_of_attached_objects_begins_with_what_they_are() -> None:
+    figures = ledger("6.1-8n", "established")
+    page = explain_word(figures, "attached")
+    assert page is not None
+    shown = draw(page, figures, 100)
+    assert shown[0] == " attached"
+    assert shown[1].startswith("   Objects that a socket has only if")
+    assert sum("Objects that a socket has only if" in line for line in shown) == 1
