@@ -950,8 +950,8 @@ MEMORY_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "reclaim",
         "The kernel frees page cache and unused slabs to get free pages.",
-        "Sockets that fit in free memory need no reclaim; `no reclaim needed`: all that fit do. The number that fits with reclaim is the"
-        " end: with still more, the OOM killer ends a process, or opening a socket fails.",
+        "Sockets that fit in free memory need no reclaim; `no reclaim needed`: all that fit do. The number that fits"
+        " with reclaim is the end: with still more, the OOM killer ends a process, or opening a socket fails.",
         "mm/vmscan.c; /proc/meminfo",
         ("before reclaim", "with reclaim", "in free memory", "no reclaim needed", "reclaimed"),
     ),
