@@ -91,6 +91,15 @@ def late_title(ledger: Ledger, choices: Choices) -> str:
     return f" ─ without {units.size(late_bytes)} not initialised yet" if late_bytes and choices.node is None else ""
 
 
+def free_title(ledger: Ledger, choices: Choices) -> str:
+    """The free memory in all blocks of the shown nodes, for the title; empty if it is unknown."""
+    nodes, page_bytes = selected_nodes(ledger, choices), ledger.host.page_size_bytes
+    zones = nodes[0].zones if len(nodes) == 1 else ledger.zones
+    pages = [zone.listed_pages for zone in zones]
+    known = [each for each in pages if each is not None]
+    return units.size(sum(known) * page_bytes) if known and len(known) == len(pages) and page_bytes else ""
+
+
 class BuddyPane(ScrollPane):
     """Pane of the free blocks (free_area) of the chosen node, or of the machine and then of each node.
 
@@ -104,6 +113,14 @@ class BuddyPane(ScrollPane):
         """The title, and a note that explains the mark `▸`. The mark stands in the title of a column."""
         title, mode = super().edge_titles(ledger, choices)[0], choices.mode
         note = "" if ledger.slab_order(mode) is None else MARK_MEANINGS[mode]
+        # The rows of the first zone may fill the pane, so the title has the sum of all zones.
+        free = free_title(ledger, choices)
+        for part in (f" ─ {free} free", f" {free}") if free else ():
+            has_note = cell_width(f"{title}{note}") + TITLE_GAP <= self.max_title_width
+            beside = cell_width(note) + TITLE_GAP if note and has_note else 0
+            if cell_width(f"{title}{part}") + beside <= self.max_title_width:
+                title += part
+                break
         late = late_title(ledger, choices)
         if late and cell_width(f"{title}{late}{note}") + TITLE_GAP <= self.max_title_width:
             title += late

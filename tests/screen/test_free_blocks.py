@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 
 import pytest
-from drive import feed, pane_lines, pane_title, sample_phases, tree, tree_app, wait_for_app
+from drive import feed, pane_lines, pane_title, resize, sample_phases, screen_text, tree, tree_app, wait_for_app
+from recorded import ledger
 
 from tcptop.snapshot import Snapshot
+from tcptop.text import units
 from tcptop.widgets.buddy_pane import BuddyPane
 
 KERNEL = "6.1-1n"
@@ -66,3 +68,16 @@ async def test_the_title_says_how_much_memory_is_in_no_zone_yet() -> None:
         assert note == "▸ slabs of sockets"
         await pilot.press("1")
         assert "initialised" not in pane.edge_titles(changed, app.choices)[0], "which node has it is not known"
+
+
+async def test_the_title_has_the_free_memory_of_all_zones() -> None:
+    app = tree_app(tree("6.1-8n"))
+    figures = ledger("6.1-8n", "established")
+    pages = sum(zone.listed_pages or 0 for zone in figures.zones)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await wait_for_app(pilot)
+        for size in ((80, 24), (60, 20), (120, 40)):
+            await resize(pilot, size)
+            [title] = [line for line in screen_text(app).splitlines() if "Free blocks" in line]
+            assert f"{units.size(pages * 4096)} free" in title, size
+            assert "slabs of sockets" in title or size[0] < 80
