@@ -44,7 +44,7 @@ from tcptop.ledger import (
 from tcptop.ledger.amount import HIDDEN_ERROR_SHARE
 from tcptop.ledger.limits import max_alarm_age_s
 from tcptop.snapshot import DAMAGED, Reading, Snapshot, SocketLimits
-from tcptop.text.units import bounds_span, exact_bytes, grouped, round_bound
+from tcptop.text.units import bounds_span, exact_bytes, grouped, round_bound, size
 
 if TYPE_CHECKING:
     from tcptop.ledger.holders import Holders
@@ -342,7 +342,7 @@ def _tcp_mem(snapshot: Snapshot, sockets: SocketCounts, mode: AccountingMode, pe
     if mode == "time_wait":
         note = "a mini-socket has no buffers"
     elif per_socket is None:
-        why = "error of the counter" if sockets.buffers_within_error else "too few sockets"
+        why = f"counter ± {size(sockets.buffer_error_bytes)}" if sockets.buffers_within_error else "too few sockets"
         note = f"headroom not known: {why}"
     elif not per_socket:
         note = "sockets have no buffers now"

@@ -251,7 +251,14 @@ SOCKET_ENTRIES: tuple[Entry, ...] = (
         " more sockets fit below tcp_mem. `assumed`: mem_pcpu_rsv, which sets the error, cannot be read here, as in a"
         " container; the error is then that of its default.",
         "net/core/sock.c, sk_memory_allocated_add(); /proc/sys/net/core/mem_pcpu_rsv",
-        ("counter's error", "below counter's error", "count within its error", "error assumed", "error is assumed"),
+        (
+            "counter's error",
+            "below counter's error",
+            "count within its error",
+            "counter ± 8.0 MiB",
+            "error assumed",
+            "error is assumed",
+        ),
     ),
     Entry(
         "charged",

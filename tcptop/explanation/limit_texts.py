@@ -319,15 +319,21 @@ def socket_bytes_text(headroom: Headroom) -> str:
 
 
 def before_reclaim_text(headroom: Headroom) -> str:
-    """The number of further sockets that fit before the kernel reclaims memory, as text; empty if unknown."""
+    """The number of further sockets that fit before the kernel reclaims memory, as text; empty if unknown.
+
+    It is also empty if it has a range whose upper bound, beside the number with reclaim, would be the same text.
+    """
     if headroom.without_reclaim_high is None:
         return ""
     low = headroom.without_reclaim_low
     has_range = low is not None and units.rough_count(low) != units.rough_count(headroom.without_reclaim_high)
     is_at_most = headroom.is_at_most or headroom.late_bytes is None or has_range
     number = units.rough_count(headroom.without_reclaim_high, up=is_at_most)
-    if number == units.rough_count(headroom.sockets, up=headroom.is_at_most) and not has_range:
-        return "no reclaim needed"
+    if number == units.rough_count(headroom.sockets, up=headroom.is_at_most):
+        if not has_range:
+            return "no reclaim needed"
+        if headroom.is_at_most:
+            return ""
     return f"{'≤ ' if is_at_most else ''}{number} in free memory"
 
 

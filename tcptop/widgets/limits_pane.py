@@ -429,7 +429,13 @@ def _note_texts(
         texts = left_texts(limit)
     if not texts and limit.headroom_sockets is None:
         short = limit.note.removeprefix("a mini-socket has ").replace("from this network namespace", "here")
-        texts = [limit.note, *limit.note.split("; ")[::-1], limit.note.rpartition(": ")[2], short]
+        texts = [
+            limit.note,
+            limit.note.removeprefix("headroom "),
+            *limit.note.split("; ")[::-1],
+            limit.note.rpartition(": ")[2],
+            short,
+        ]
     if in_s is not None and 0 < in_s <= FAR_S:
         time = units.seconds(round(in_s))
         in_about = [f"in about {time}", f"≈ {time}"]

@@ -16,7 +16,7 @@ from tcptop.text.line import text_of
 from tcptop.view import View
 from tcptop.view.trends import FIGURES, Trends
 from tcptop.widgets.figure_pane import FigurePane
-from tcptop.widgets.limits_pane import since_mark_line
+from tcptop.widgets.limits_pane import LimitsPane, since_mark_line
 from tcptop.widgets.nodes_pane import node_lines
 from tcptop.widgets.tcp_pane import tcp_lines, total_texts
 
@@ -164,3 +164,21 @@ def test_buffers_within_the_error_of_their_counter_have_one_upper_bound_per_sock
     assert attached
     assert f"buffers per socket {attached[1]} B" in text
     assert "buffers per socket - B" in " ".join(as_text(ledger("6.1-8n", "base")).split()), "too few sockets"
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (160, 50)], ids=str)
+async def test_no_row_of_a_limit_has_one_number_twice(size: tuple[int, int]) -> None:
+    async with tree_app(tree("6.12-4n", "halfclosed")).run_test(size=size) as pilot:
+        lines = pane_lines(await wait_for_app(pilot), LimitsPane)
+    [memory] = [line for line in lines if line.startswith("memory")]
+    numbers = re.findall(r"\d{1,3}(?: \d{3})+", memory)
+    assert len(numbers) == len(set(numbers)) == 1
+    assert "average buffers" in memory
+
+
+@pytest.mark.parametrize("size", [(120, 40), (200, 60)], ids=str)
+async def test_the_error_that_hides_what_fits_below_tcp_mem_is_named_with_its_size(size: tuple[int, int]) -> None:
+    async with tree_app(tree("6.1-8n", "established")).run_test(size=size) as pilot:
+        lines = pane_lines(await wait_for_app(pilot), LimitsPane)
+    [tcp_mem] = [line for line in lines if line.startswith("tcp_mem")]
+    assert re.search(r"counter ± 8\.0 MiB +–", tcp_mem)
