@@ -28,6 +28,8 @@ WHO_HINT: tuple[Piece, ...] = (("W", "accent"), (" who holds them · ", "text"))
 
 SHORT_NAME, SHORT_NAME_OF_RECORDING = 20, 12
 """Number of characters to which the machine's name is cut, where the line is too short for the whole name."""
+NAMED_COLUMNS = 80
+"""The smallest width at which the head line always has the machine's name."""
 MIN_POSITIONS = 4
 """Number of texts for the shown sample, from the longest on, that are worth more than the machine's whole name."""
 FIRST_LINE: Line = ((" tcptop  ", "accent"), ("reading /proc …", "text"))
@@ -102,13 +104,14 @@ def head_line(ledger: Ledger, view: View, columns: int) -> Line:
                 (left, [*alarm, gap, *end]) for alarm in complete for end in rights[:MIN_POSITIONS] for left in starts
             ]
         variants += [(left, [*percent, gap, *end]) for left in starts for end in ends]
-        # All alarms in short words are more useful than the machine's name.
+        # All alarms in short words are more useful than the machine's name, where the line has no room for both.
+        nameless: list[list[Piece]] = [] if columns >= NAMED_COLUMNS and view.player is None else [[]]
         complete = [alarm for alarm in others if not COUNTED.search(text_of(alarm))]
         variants += [(left, [*alarm, gap, *end]) for left in starts for alarm in complete for end in ends]
-        variants += [([], [*alarm, gap, *end]) for alarm in complete for end in ends]
+        variants += [(left, [*alarm, gap, *end]) for left in nameless for alarm in complete for end in ends]
         for alarm in others:
-            variants += [(left, [*alarm, gap, *end]) for left in (*starts, []) for end in ends]
-            variants += [(left, [*alarm]) for left in (*starts, [])]
+            variants += [(left, [*alarm, gap, *end]) for left in (*starts, *nameless) for end in ends]
+            variants += [(left, [*alarm]) for left in (*starts, *nameless)]
     fitting = (each for each in variants if line_width((*each[0], *each[1])) + len("   ") <= columns)
     left, right = next(fitting, variants[-1])
     return join_ends(left, [*right, (" ", "text")], columns)

@@ -197,3 +197,9 @@ def test_a_recording_keeps_its_time_and_position_before_the_name(alarming: Path,
     assert line.startswith(" ip-10-0-12-… ")
     assert re.search(r"\d\d:\d\d:\d\d · paused at 1 of 3", line)
     assert ("TIME_WAIT ·" in line) is (mode == "time_wait")
+
+
+@pytest.mark.parametrize("columns", [80, 100, 120])
+async def test_a_wide_head_line_with_alarms_begins_with_the_name(alarming: Path, columns: int) -> None:
+    line = await head_of(alarming, (columns, 24), Settings())
+    assert re.match(rf" (?:tcptop  )?{re.escape(alarming.name)}\b", line)
