@@ -32,6 +32,8 @@ LOADED_NOW = "loaded now"
 
 MAX_NAME_COLUMNS = 40
 MAX_CGROUP_COLUMNS = 32
+IN_NO_DUMP = " in no dump: "
+"""Words of the part of `missing` that counts the sockets in no dump."""
 
 
 def holder_headings(by: Grouping, sort: SortKey = "memory") -> list[Heading]:
@@ -243,8 +245,11 @@ def verdict_lines(holders: Holders, columns: int) -> list[Line]:
         lines += paragraph(verdict.text, columns - 1, "text", WARNING)
     if holders.module == LOADED_NOW:
         lines += paragraph(" the kernel has loaded its module tcp_diag for this look", columns - 1, "dim")
-    if holders.missing:
-        lines += paragraph(f" not seen: {'; '.join(holders.missing)}", columns - 1, "dim")
+    # A verdict on sockets in no dump says the same of them.
+    has_verdict = any(verdict.kind == "in_no_hash" for verdict in holders.verdicts)
+    missing = [each for each in holders.missing if not (has_verdict and IN_NO_DUMP in each)]
+    if missing:
+        lines += paragraph(f" not seen: {'; '.join(missing)}", columns - 1, "dim")
     return lines
 
 

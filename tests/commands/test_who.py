@@ -434,3 +434,12 @@ def test_sockets_of_unknown_owner_say_that_a_process_was_not_read(
     shown = " ".join(run(capsys, "who", "--root", str(tree_with_look(tmp_path, text))).split())
     assert "the owner of 2 sockets: 1 process was not read" in shown
     assert "descriptors of 1" not in shown
+
+
+def test_sockets_in_no_dump_are_counted_once_below_the_table(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = look_text(net(HERE, alloc=5_000), group(sockets=10), process(10))
+    shown = " ".join(run(capsys, "who", "--root", str(tree_with_look(tmp_path, text))).split())
+    assert "4 990 sockets are in no dump: " in shown
+    assert "sockets that are in no dump" not in shown
