@@ -95,7 +95,7 @@ def _memory_sentences(ledger: Ledger, headroom: Headroom) -> Iterator[str]:
         # The client side's bytes on the main screen are an upper bound, so that half of both is more than this.
         parts = ledger.costs[headroom.mode].by_family["mix"].outgoing.parts
         is_low = any(part.high_slab_bytes and part.high_slab_bytes > (part.slab_bytes or 0) for part in parts)
-        at_least = ", each part at its least, one own local port for each client" if is_low else ""
+        at_least = " (each part at its least, one own local port for each client)" if is_low else ""
         yield (
             f"Memory: one more of these {what} takes {socket_bytes_text(headroom)}: {slab} B of slab, if half of them"
             f" are client side{at_least}{buffers}. The kernel takes free memory of any node before it reclaims page"
