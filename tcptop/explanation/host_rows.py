@@ -395,7 +395,7 @@ def alarm_count_text(looks: Sequence[HostLook]) -> str:
     words = [state_text(limit) for limit in worst if limit is not None and limit.state in ALARM_STATES]
     order = [FULL, *(STATE_WORDS[state] for state in reversed(ALARM_STATES))]
     order += [limit.event.word for limit in LIMITS if limit.event is not None]
-    counts = [(word, words.count(word)) for word in order if word in words]
+    counts = [(word, words.count(word)) for word in dict.fromkeys(order) if word in words]
     events = sum(severity(row) == 1 for row in answering_rows(looks))
     texts = [f"{count} {word}" for word, count in counts] + ([f"{events} with events"] if events else [])
     return f"{ALARM_SIGN} {', '.join(texts)}" if texts else ""

@@ -10,12 +10,13 @@ from tcptop.explanation.events_page import SINCE, events_table, group_events, mo
 from tcptop.explanation.hardware_page import hardware_sentences
 from tcptop.explanation.headroom_page import headroom_page
 from tcptop.explanation.limit_texts import (
-    STATE_WORDS,
+    alarm_text,
     counted_buffers_text,
     headroom_number,
     headroom_sentence,
     headroom_sentences,
     ratio_text,
+    state_text,
     unlooked_sentences,
 )
 from tcptop.explanation.memory_page import (
@@ -162,7 +163,7 @@ def _cost_answers(ledger: Ledger) -> list[str]:
 def _limit_answers(ledger: Ledger) -> list[str]:
     """The limit that is reached first and how many more sockets fit; before it, the limits that have an alarm."""
     limits, first = ledger.limits["full"], ledger.limits["full"].first
-    alarms = ", ".join(f"{STATE_WORDS[limit.state]} {limit.label}" for limit in limits.alarms)
+    alarms = ", ".join(f"{state_text(limit)} {limit.label}" for limit in limits.alarms if alarm_text(limit))
     all_known = first is None or all(limit.used is not None for limit in limits.rows)
     name = "next limit" if all_known else "next of known limits"
     starts = [f"{alarms} now; {name}: ", f"{alarms}; next: "] if alarms else [f"{name.capitalize()}: "]

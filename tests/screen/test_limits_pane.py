@@ -367,7 +367,7 @@ async def test_what_the_headroom_assumes_stands_beside_its_number(tmp_path: Path
         text = " ".join(screen_text(app).replace("│", " ").split())
         assert "more sockets fit, tcp_mem first of known limits; memory for " in text
         assert "; half client side, average buffers." in text
-        assert "B of slab, if half of them are client side and" in text
+        assert re.search(r"B of slab, if half of them are client side( \([^)]*\))? and [≈≤≥ \d]+ B of average", text)
         assert "Average buffers: the kernel counts ≈ 25 598 B per socket, which tcp_mem limits;" in text
     async with tree_app(tree("6.1-4n")).run_test(size=(200, 60)) as pilot:
         app = await wait_for_app(pilot)
