@@ -1605,11 +1605,11 @@ TABLE_ENTRIES: tuple[Entry, ...] = (
         "How many more sockets can be opened before this limit is full.",
         "Computed: what is left of the limit ÷ what one more socket takes of it. Of memory, half of the new sockets"
         " are taken as client side, with the buffers that a socket has now on average (`average buffers`), or none,"
-        " where the counter's error is too large or sockets have none (`no buffers`). – stands at a limit that"
+        " where the counter's error is too large or sockets have none (`no buffers`). `stops none`: this limit"
         " stops no new socket. MEMORY FITS of a node: how many fit into its free memory; then its CPUs use other"
         " nodes.",
         "tcptop, from the files of the limits and the bytes of one more socket",
-        ("MEMORY FITS", "fits more", "half client side", "half client"),
+        ("MEMORY FITS", "fits more", "stops none", "half client side", "half client"),
     ),
     Entry(
         "below low",
@@ -1817,7 +1817,7 @@ SIGN_ENTRIES: tuple[Entry, ...] = (
     ),
     Entry(
         "–",
-        "No figure: it is not known, or there can be none, as FITS MORE of a limit that stops no new socket.",
+        "No figure: it is not known, or there can be none, as FITS MORE of a limit of one process.",
         "It never means 0; 0 is printed as 0. ENTER on the row, or the line below, says which it is. In ASCII: -.",
         "tcptop",
         ("-", "—", "−", "--", "unknown", "not known", "0B"),

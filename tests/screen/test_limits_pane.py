@@ -25,7 +25,7 @@ from drive import (
     wait_until,
 )
 from made_look import group, listen, look_text, net, process, table_of
-from recorded import copy_recording, write_buffers
+from recorded import copy_recording, ledger, write_buffers
 from recorded import snapshot as recorded_sample
 
 from tcptop.accounting import account
@@ -194,13 +194,13 @@ async def test_in_time_wait_accounting_mini_sockets_are_counted_and_named() -> N
         minis = {line.split()[0]: line for line in pane_lines(app, LimitsPane)}
         assert re.search(r" \d[\d ]+$", sockets["file-max"])
         for name in ("file-max", "orphans"):
-            assert minis[name].endswith(" –"), "a mini-socket is no orphan and has no file"
+            assert minis[name].endswith(" stops none"), "a mini-socket is no orphan and has no file"
         assert re.search(r" \d[\d ]+$", minis["TIME_WAIT"])
-        assert sockets["TIME_WAIT"].endswith(" –")
+        assert sockets["TIME_WAIT"].endswith(" stops none")
         for lines, last_with_a_number in ((sockets, "file-max"), (minis, "memory")):
-            numbers = [line.endswith(" –") for line in lines.values()]
+            numbers = [line.endswith((" –", " stops none")) for line in lines.values()]
             assert numbers == sorted(numbers), "limits that stop no new socket come last"
-            assert [name for name, line in lines.items() if not line.endswith(" –")][-1] == last_with_a_number
+            assert [name for name, line in lines.items() if not line.endswith((" –", " stops none"))][-1] == last_with_a_number
 
 
 async def test_the_nearest_limit_is_the_one_that_the_title_calls_the_first() -> None:
@@ -220,12 +220,12 @@ async def test_the_number_of_orphans_stands_in_the_note_and_not_among_those_of_s
     async with tree_app(tree("6.1-4n")).run_test(size=(160, 50)) as pilot:
         app = await wait_for_app(pilot)
         [line] = [line for line in pane_lines(app, LimitsPane) if line.startswith("orphans")]
-        assert re.search(r" 0 % +0 of 262 144  65 500 more orphans +–$", line)
+        assert re.search(r" 0 % +0 of 262 144  65 500 more orphans +stops none$", line)
         app.query_one(LimitsPane).focus()
         await pilot.press("enter")
         await pilot.pause()
         page = screen_text(app)
-        assert re.search(r"orphans +ok +0 +262 144 +0 +25/50 +–  machine", page)
+        assert re.search(r"orphans +ok +0 +262 144 +0 +25/50 +stops none  machine", page)
         assert "65 536 more orphans fit: stops no new socket" in page
 
 
@@ -507,3 +507,12 @@ def test_a_full_queue_names_its_port_and_process_and_how_many_more_are_full(colu
     found = ledger_of_look(net(alloc=4_000), *queues, process(10, "myproxy"), group("whole:10"))
     row = next(line for line in drawn(found, columns) if "queues" in line)
     assert ":8080 myproxy[10], +1" in row
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80, 120])
+def test_a_limit_that_stops_no_socket_says_so_in_place_of_a_number(columns: int) -> None:
+    lines = [text_of(line) for line in limit_lines(ledger("6.1-8n", "established"), "full", columns, {})]
+    [time_wait] = [line for line in lines if line.startswith("TIME_WAIT")]
+    assert time_wait.rstrip().endswith("stops none") or " stops none " in time_wait
+    [memory] = [line for line in lines if line.startswith("memory")]
+    assert "stops none" not in memory
