@@ -200,7 +200,8 @@ async def test_in_time_wait_accounting_mini_sockets_are_counted_and_named() -> N
         for lines, last_with_a_number in ((sockets, "file-max"), (minis, "memory")):
             numbers = [line.endswith((" –", " stops none")) for line in lines.values()]
             assert numbers == sorted(numbers), "limits that stop no new socket come last"
-            assert [name for name, line in lines.items() if not line.endswith((" –", " stops none"))][-1] == last_with_a_number
+            with_number = [name for name, line in lines.items() if not line.endswith((" –", " stops none"))]
+            assert with_number[-1] == last_with_a_number
 
 
 async def test_the_nearest_limit_is_the_one_that_the_title_calls_the_first() -> None:
