@@ -114,7 +114,7 @@ def plan_page(
     """
     sections = [
         [
-            *_marked_verdict(plan, columns, is_last_valid),
+            *_marked_verdict(ledger, plan, columns, is_last_valid),
             *idle_lines(ledger, plan, columns, is_form=True),
             *port_lines(plan, columns),
             *pressure_lines(plan, columns),
@@ -137,10 +137,32 @@ def plan_page(
     return [tuple((text, "dim") for text, _ in line) for line in lines] if is_last_valid else lines
 
 
-def _marked_verdict(plan: Plan, columns: int, is_last_valid: bool) -> list[Line]:
+def _marked_verdict(ledger: Ledger, plan: Plan, columns: int, is_last_valid: bool) -> list[Line]:
+    """The verdict; the word `fits` is a warning if a look found a limit that needs to be raised for the plan."""
     role: Role = "strong" if plan.verdict == "fits" else "warning"
     marker = (LAST_VALID, role) if is_last_valid else None if plan.verdict == "fits" else ("! ", role)
-    return paragraph(verdict_text(plan), columns - 1, role, marker)
+    lines = paragraph(verdict_text(plan), columns - 1, role, marker)
+    if plan.verdict != "fits" or not limits_to_raise(ledger, plan):
+        return lines
+    *before, (text, _) = lines[0]
+    end = text.find("fits") + len("fits")
+    return [(*before, (text[:end], "warning"), (text[end:], role)), *lines[1:]]
+
+
+def limits_to_raise(ledger: Ledger, plan: Plan) -> list[Limit]:
+    """The limits that a look at the sockets found full, or too small for the planned sockets in one process.
+
+    The plan does not count these limits, so that its verdict may be that it fits.
+    """
+    request = plan.request
+    found = {limit.name: limit for limit in ledger.limits["full"].rows if limit.used is not None}
+    nofile, queues = found.get("nofile"), found.get("listen_queues")
+    limits: list[Limit] = []
+    if nofile is not None and nofile.maximum is not None and nofile.maximum <= request.sockets:
+        limits.append(nofile)
+    if request.accepted and queues is not None and queues.state == "full":
+        limits.append(queues)
+    return limits
 
 
 def idle_lines(ledger: Ledger, plan: Plan, columns: int, is_form: bool = False, sign: Signs = str) -> list[Line]:

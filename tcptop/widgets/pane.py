@@ -43,7 +43,8 @@ ROLE_STYLES: Mapping[Role, str] = {
     "head": "$secondary",
     "accent": "bold $primary",
     "warning": "bold $warning",
-    "critical": "bold reverse $error",
+    # Without a background of its own, the text of the head line would be grey on red.
+    "critical": "bold reverse $error on $background",
     "critical-bar": "$error",
     **{role: f"${role}" for role in SLICES},
     "idle": "$text-muted",

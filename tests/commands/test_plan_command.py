@@ -45,7 +45,7 @@ from tcptop.accounting.plan_needs import MAY_BE_SHARED
 from tcptop.commands import plan
 from tcptop.errors import TcptopError
 from tcptop.explanation.plan_page import plan_page
-from tcptop.ledger.plan import PlanRequest
+from tcptop.ledger.plan import PlanRequest, Side
 from tcptop.snapshot import Reading
 from tcptop.text import units
 from tcptop.text.line import text_of
@@ -1721,6 +1721,24 @@ def test_the_page_of_the_screen_names_a_look() -> None:
     shown = " ".join(text_of(line) for line in page)
     assert "a look found: the plan in one process needs nofile above" in shown
     assert "A look found" not in shown
+
+
+@pytest.mark.parametrize(
+    ("connections", "has_queue", "role"),
+    [(1_000, False, "strong"), (1_023, False, "strong"), (1_024, False, "warning"), (1_000, True, "warning")],
+)
+def test_fits_is_a_warning_if_a_look_found_a_limit_to_raise(connections: int, has_queue: bool, role: str) -> None:
+    """The limit on open files is 1 024 in the look, and one of its accept queues is full."""
+    reading: Reading[Any] = Reading("ok", table_of(*WHOLE_MACHINE), None, 3.0, 12, 5.0, None, None)
+    sample = snapshot("6.1-4n", "established")._replace(socket_table=reading)
+    found = account(sample)
+    side: Side = "accepted" if has_queue else "outgoing"
+    made = make_plan(sample, found, PlanRequest(connections, side, "ipv4", 0, 0, False, False, False))
+    assert made.verdict == "fits"
+    first_line = [piece for piece in plan_page(found, made, 78)[0] if piece[0]]
+    assert first_line[0][0].startswith("fits")
+    assert first_line[0][1] == role
+    assert {each for _, each in first_line[1:]} <= {"strong"}
 
 
 def test_a_plan_without_a_look_says_what_it_leaves_out(run: Run) -> None:

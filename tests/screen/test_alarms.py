@@ -6,8 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
-from drive import host_app, open_host, pane_lines, pane_title, screen_text
+from drive import host_app, open_host, pane_lines, pane_title, screen_text, wait_for_app
 from recorded import copy_recording, ledger_of, write_buffers, write_tree
+from textual.geometry import Region
 
 from tcptop.ledger import AccountingMode, Limits, Threshold
 from tcptop.screen.app import TcptopApp
@@ -17,7 +18,7 @@ from tcptop.text.line import text_of
 from tcptop.view import View
 from tcptop.view.choices import Choices
 from tcptop.view.player import Player
-from tcptop.widgets.head_line import head_line
+from tcptop.widgets.head_line import HeadLine, head_line
 from tcptop.widgets.limits_pane import LimitsPane
 from tcptop.widgets.tcp_pane import TcpPane
 
@@ -203,3 +204,24 @@ def test_a_recording_keeps_its_time_and_position_before_the_name(alarming: Path,
 async def test_a_wide_head_line_with_alarms_begins_with_the_name(alarming: Path, columns: int) -> None:
     line = await head_of(alarming, (columns, 24), Settings())
     assert re.match(rf" (?:tcptop  )?{re.escape(alarming.name)}\b", line)
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+async def test_a_critical_alarm_of_the_head_line_stands_on_the_colour_of_the_screen(alarming: Path, theme: str) -> None:
+    """The head line's own colour is grey with 16 colours, and grey text on red would not be legible."""
+    (alarming / "proc/sys/net/netfilter/nf_conntrack_count").write_text("262144\n")
+    async with host_app(open_host(alarming), settings=Settings(theme=theme)).run_test(size=(80, 24)) as pilot:
+        app = await wait_for_app(pilot)
+        styles = [
+            next(
+                segment.style
+                for strip in pane.render_lines(Region(0, 0, 80, pane.outer_size.height))
+                for segment in strip
+                if "FULL" in segment.text
+            )
+            for pane in (app.query_one(HeadLine), app.query_one(LimitsPane))
+        ]
+        of_head, of_limits = ((each.reverse, each.color, each.bgcolor) if each else None for each in styles)
+        assert of_head is not None
+        assert of_head[0]
+        assert of_head == of_limits
