@@ -44,7 +44,7 @@ Each value has several texts of the same meaning, from long to short. The kernel
 MIN_EXCESS_SHARE = 0.005
 """Smallest share of the memory that is worth a sentence, if USED and the memory for more sockets do not add up."""
 STOPS_NONE = "stops no new socket"
-FITS_ANY = "stops none"
+STOPS_NONE_SHORT = "stops none"
 OF_KNOWN = " of known limits"
 """Text that follows the name of the first limit if the use of another limit is unknown."""
 
@@ -88,15 +88,15 @@ def alarm_text(limit: Limit) -> str:
 
 
 def fits_more_text(limit: Limit, number_text: Callable[[int | None], str] = units.count) -> str:
-    """The headroom of a limit, in sockets; `stops none` if the limit stops no new socket.
+    """The headroom of a limit, in sockets; `stops none` for orphans and TIME_WAIT, and `–` if it is unknown.
 
-    It is `–` for a limit of one process or listener, which stops only the sockets of its own.
+    It is `–` also for a limit of one process or listener, which stops only the sockets of its own.
 
     The headroom of memory begins with `≤` if the size of a part of a socket is unknown. The headroom of a memory cgroup
     begins with `≥` if it is unknown whether all objects of a socket are charged.
     """
     if not limit.stops_new_sockets:
-        return units.UNKNOWN if limit.scope == "process" else FITS_ANY
+        return STOPS_NONE_SHORT if limit.concerns in ("orphans", "TIME_WAIT") else units.UNKNOWN
     if limit.headroom_is_at_least:
         return f"≥ {number_text(limit.headroom_sockets)}"
     return f"{'≤ ' if limit.headroom_is_at_most else ''}{number_text(limit.headroom_sockets)}"

@@ -10,7 +10,7 @@ from made_look import WHOLE_MACHINE, look_text, table_of, tree_with_look
 from recorded import each_recording, ledger, ledger_of, snapshot
 
 from tcptop.accounting import account
-from tcptop.explanation.limit_texts import STATE_WORDS, headroom_number
+from tcptop.explanation.limit_texts import headroom_number
 from tcptop.report.as_text import as_text
 from tcptop.snapshot import Reading
 from tcptop.text.ascii import report_to_ascii
@@ -71,7 +71,7 @@ def test_what_no_look_has_told_is_said_and_how_to_look() -> None:
 def test_an_alarm_is_in_the_first_lines() -> None:
     reading: Reading[Any] = Reading("ok", table_of(*WHOLE_MACHINE), None, 3.0, 12, 5.0, None, None)
     found = account(snapshot("6.1-4n", "established")._replace(socket_table=reading))
-    assert as_text(found).splitlines()[2].startswith(f"{STATE_WORDS['full']} listen queues")
+    assert as_text(found).splitlines()[2].startswith("FULL listen queues now; ")
 
 
 def test_a_machine_without_slabinfo_says_what_is_not_known(tmp_path: Path) -> None:
