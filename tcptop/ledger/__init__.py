@@ -122,18 +122,23 @@ class SourceHealth(NamedTuple):
     read_us: int | None
     every_s: float | None
 
-    def staleness(self, interval_s: float) -> str:
+    def staleness(self, interval_s: float, is_noticed: bool = False) -> str:
         """Text with the age of a source's figures, such as `≤ 5 s old`.
 
-        The text is empty if the source is read at every interval of the screen (`interval_s`) and no read is overdue.
-        If the source's next reading is overdue, the text shows the exact age. If the next reading is not overdue, the
-        text shows the interval as an upper bound, because an exact age would change with every sample.
+        The text is empty if the source is read at every interval of the screen (`interval_s`) and was read with this
+        sample, or with the sample before; with `is_noticed`, only if it was read with this sample. `is_noticed` is true
+        if another figure on the screen shows the effect of the age. If the source's next reading is overdue, the text
+        shows the exact age. If the next reading is not overdue, the text shows the interval as an upper bound, because
+        an exact age would change with every sample.
         """
         if self.age_s is None or self.every_s is None:
             return ""
-        if self.age_s > 1.5 * max(self.every_s, interval_s):
+        is_seldom = self.every_s > 1.5 * interval_s
+        if is_seldom and self.age_s <= 1.5 * self.every_s:
+            return f"≤ {max(1.0, self.every_s):.0f} s old"
+        if self.age_s > (0.5 if is_noticed else 1.5) * interval_s:
             return f"{self.age_s:.0f} s old" if self.age_s >= 1 else "≤ 1 s old"
-        return f"≤ {max(1.0, self.every_s):.0f} s old" if self.every_s > 1.5 * interval_s else ""
+        return ""
 
 
 class HostFacts(NamedTuple):

@@ -146,7 +146,8 @@ class CachesPane(ScrollPane):
         if shares:
             free_columns = self.max_title_width - cell_width(title) - SHARES_ROOM
             title += f" ─ {first_fitting(shares, free_columns)}"
-        stale = ledger.sources["slabinfo"].staleness(choices.interval_s)
+        is_average_held = ledger.costs[choices.mode].now_held_because is not None
+        stale = ledger.sources["slabinfo"].staleness(choices.interval_s, is_noticed=is_average_held)
         if stale and ledger.caches and ledger.sources["slabinfo"].state != "refused":
             title += f" ─ slabinfo {stale}"
         shown = [column.id for column in self._columns]

@@ -5,16 +5,17 @@ from __future__ import annotations
 import re
 
 import pytest
-from drive import feed, pane_lines, sample_tree, screen_text, tree, tree_app, wait_for_app
+from drive import feed, pane_lines, pane_title, sample_tree, screen_text, tree, tree_app, wait_for_app
 from recorded import ledger
 
-from tcptop.ledger import GrowthSinceMark
+from tcptop.ledger import GrowthSinceMark, SourceHealth
 from tcptop.report.as_text import as_text
 from tcptop.snapshot import Snapshot
 from tcptop.text import units
 from tcptop.text.line import text_of
 from tcptop.view import View
 from tcptop.view.trends import FIGURES, Trends
+from tcptop.widgets.caches_pane import CachesPane
 from tcptop.widgets.figure_pane import FigurePane
 from tcptop.widgets.limits_pane import LimitsPane, since_mark_line
 from tcptop.widgets.nodes_pane import node_lines
@@ -182,3 +183,35 @@ async def test_the_error_that_hides_what_fits_below_tcp_mem_is_named_with_its_si
         lines = pane_lines(await wait_for_app(pilot), LimitsPane)
     [tcp_mem] = [line for line in lines if line.startswith("tcp_mem")]
     assert re.search(r"counter ± 8\.0 MiB +–", tcp_mem)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_beside_an_earlier_average_the_caches_have_the_age_of_slabinfo(size: tuple[int, int]) -> None:
+    """Slabinfo was read with the sample before, after which half of the sockets were closed."""
+    async with tree_app(tree("6.18-1n")).run_test(size=size) as pilot:
+        app = await wait_for_app(pilot)
+        together = sample(16_000, 16_000, 10.0)
+        slabinfo, counts = (each._replace(every_s=1.0) for each in (together.slabinfo, together.slab_counts))
+        together = together._replace(slabinfo=slabinfo, slab_counts=counts)
+        await feed(pilot, together)
+        assert " old" not in pane_title(app, CachesPane)
+        fewer = sample(8_000, 16_000, 11.0)
+        await feed(pilot, fewer._replace(slabinfo=slabinfo, slab_counts=counts))
+        assert "earlier average" in screen_text(app)
+        assert "slabinfo 1 s old" in pane_title(app, CachesPane)
+
+
+@pytest.mark.parametrize(
+    ("every_s", "age_s", "text"),
+    [
+        (1.0, 0.1, ""),
+        (1.0, 1.1, ""),
+        (1.0, 2.1, "2 s old"),
+        (1.4, 1.0, ""),
+        (1.4, 2.0, "2 s old"),
+        (5.0, 2.0, "≤ 5 s old"),
+        (5.0, 9.0, "9 s old"),
+    ],
+)
+def test_the_age_of_a_source_is_named_from_one_and_a_half_intervals_on(every_s: float, age_s: float, text: str) -> None:
+    assert SourceHealth("slabinfo", "ok", None, age_s, 900, every_s).staleness(1.0) == text
