@@ -7,7 +7,7 @@ from math import sqrt
 from typing import NamedTuple
 
 from tcptop.accounting.origin import UNKNOWN_ORIGIN, Origin, continue_origin
-from tcptop.ledger import AccountingMode, Growth, Ledger, Limit, Slope
+from tcptop.ledger import AccountingMode, CacheLine, Growth, Ledger, Limit, Slope
 from tcptop.rates import per_second
 
 LENGTH_S = 300.0
@@ -23,6 +23,9 @@ Below one half, more would have to be added than all that is there, so the growt
 MAX_RATE_S = 65.0
 """Maximum time in seconds between two samples from which a rate is computed: slightly more than the longest
 interval."""
+MIN_RATE_S = 0.05
+"""Minimum time in seconds between two readings of a source: a reading's age is rounded, so one reading may seem to have
+two times."""
 
 
 class GrowthSample(NamedTuple):
@@ -113,10 +116,11 @@ def fit_slope(times_s: Sequence[float], values: Sequence[float | None]) -> Slope
     return Slope(per_s, sqrt(residuals / (count - 2) / spread))
 
 
-def add_socket_rates(before: Ledger | None, ledger: Ledger) -> Ledger:
-    """The ledger with the changes per second of sockets and mini-sockets since the sample `before`.
+def add_rates(before: Ledger | None, ledger: Ledger) -> Ledger:
+    """The ledger with the changes per second since the sample `before`: of sockets, mini-sockets and caches' objects.
 
-    The changes are unknown if `before` is later than `ledger`, or more than MAX_RATE_S seconds earlier.
+    The changes of sockets are unknown if `before` is later than `ledger`, or more than MAX_RATE_S seconds earlier. The
+    caches keep the changes between their last two readings if these are not read since `before`, or long before.
     """
     if before is None or before.taken_at_unix_s is None or ledger.taken_at_unix_s is None:
         return ledger
@@ -127,7 +131,43 @@ def add_socket_rates(before: Ledger | None, ledger: Ledger) -> Ledger:
         allocated_per_s=per_second(old.allocated, elapsed_s, new.allocated),
         time_wait_per_s=per_second(old.time_wait, elapsed_s, new.time_wait),
     )
-    return ledger._replace(sockets=sockets)
+    return ledger._replace(sockets=sockets, caches=_with_rates(before, ledger))
+
+
+def _with_rates(before: Ledger, ledger: Ledger) -> tuple[CacheLine, ...]:
+    """The caches with the changes per second since the sample `before`."""
+    active_s, objects_s = (_seconds_between_reads(before, ledger, name) for name in ("slabinfo", "slab_counts"))
+    # If several rows have the same name, the first one stands for all, as in the rates of two readings.
+    old_caches = {cache.name: cache for cache in reversed(before.caches)}
+    caches: list[CacheLine] = []
+    for cache in ledger.caches:
+        old = old_caches.get(cache.name)
+        if old is None:
+            caches.append(cache)
+            continue
+        active_per_s, nodes = cache.active_per_s, cache.nodes
+        if active_per_s is not None and active_s is not None:
+            active_per_s = per_second(old.active_objects, active_s, cache.active_objects)
+        if nodes and old.nodes is not None and objects_s is not None:
+            old_objects = {node: count.objects for node, count in old.nodes.items()}
+            nodes = {
+                node: count._replace(objects_per_s=per_second(old_objects.get(node, 0), objects_s, count.objects))
+                for node, count in nodes.items()
+            }
+        caches.append(cache._replace(active_per_s=active_per_s, nodes=nodes))
+    return tuple(caches)
+
+
+def _seconds_between_reads(before: Ledger, ledger: Ledger, source: str) -> float | None:
+    """The time between the readings of a source in two samples.
+
+    None if it is unknown, if the two are one reading, or if they are far apart, as after a jump in a recording.
+    """
+    ages = [each.sources[source].age_s for each in (before, ledger)]
+    if ages[0] is None or ages[1] is None or before.taken_at_unix_s is None or ledger.taken_at_unix_s is None:
+        return None
+    elapsed_s = (ledger.taken_at_unix_s - ages[1]) - (before.taken_at_unix_s - ages[0])
+    return elapsed_s if MIN_RATE_S <= elapsed_s <= 2 * GAP_S else None
 
 
 def change_per_s(times_s: Sequence[float], values: Sequence[float | None]) -> float | None:

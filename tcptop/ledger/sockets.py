@@ -26,7 +26,7 @@ class SocketCounts(NamedTuple):
     time_wait_scope: CountScope
     time_wait_machine_max: int | None
     time_wait_per_s: float | None
-    """Change of `time_wait` per second since an earlier sample (`add_socket_rates`); None without an earlier sample."""
+    """Change of `time_wait` per second since an earlier sample (`add_rates`); None without an earlier sample."""
     allocated: int | None
     allocated_per_s: float | None
     """Change of `allocated` per second, computed in the same way as `time_wait_per_s`."""

@@ -12,7 +12,7 @@ from textual.message import Message
 from tcptop.accounting import account
 from tcptop.accounting.event_series import EventSample, add_event_sample, totals_minute_ago
 from tcptop.accounting.events import EventCounts
-from tcptop.accounting.growth import GrowthSample, add_growth_sample, add_socket_rates, growth
+from tcptop.accounting.growth import GrowthSample, add_growth_sample, add_rates, growth
 from tcptop.accounting.limits import states_by_use
 from tcptop.accounting.origin import origin_of
 from tcptop.accounting.steady_limit_order import NO_ORDERS, hold_orders, in_order
@@ -158,7 +158,7 @@ class Feed:
         self._trends = add_sample(self._trends, ledger)
         self._growth_samples = add_growth_sample(self._growth_samples, ledger, origin)
         if _begins_step(ledger, self._rates):
-            self._rates = add_socket_rates(self._rates, ledger)
+            self._rates = add_rates(self._rates, ledger)
             slopes = {mode: growth(self._growth_samples, ledger, mode) for mode in ledger.limits}
             self._growth = {mode: slope for mode, slope in slopes.items() if slope is not None}
         self.draw(ledger)

@@ -311,7 +311,7 @@ COLUMNS: tuple[Column, ...] = (
     Column(
         "per_second",
         Heading("Δ/s"),
-        "How fast the active objects change, per second (on a node: all objects); a new rate each five seconds.",
+        "How fast the active objects change, per second, over the last five seconds (on a node: all objects).",
         _rate,
         width=6,
         rank=50,

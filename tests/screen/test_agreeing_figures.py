@@ -5,7 +5,19 @@ from __future__ import annotations
 import re
 
 import pytest
-from drive import feed, pane_lines, pane_title, sample_tree, screen_text, tree, tree_app, wait_for_app
+from drive import (
+    feed,
+    pane_lines,
+    pane_title,
+    parse_cache_table,
+    sample_phases,
+    sample_tree,
+    screen_text,
+    slabinfo_rows,
+    tree,
+    tree_app,
+    wait_for_app,
+)
 from recorded import ledger
 
 from tcptop.ledger import GrowthSinceMark, SourceHealth
@@ -191,7 +203,7 @@ async def test_beside_an_earlier_average_the_caches_have_the_age_of_slabinfo(siz
     async with tree_app(tree("6.18-1n")).run_test(size=size) as pilot:
         app = await wait_for_app(pilot)
         together = sample(16_000, 16_000, 10.0)
-        slabinfo, counts = (each._replace(every_s=1.0) for each in (together.slabinfo, together.slab_counts))
+        slabinfo, counts = together.slabinfo._replace(every_s=1.0), together.slab_counts._replace(every_s=1.0)
         together = together._replace(slabinfo=slabinfo, slab_counts=counts)
         await feed(pilot, together)
         assert " old" not in pane_title(app, CachesPane)
@@ -215,3 +227,22 @@ async def test_beside_an_earlier_average_the_caches_have_the_age_of_slabinfo(siz
 )
 def test_the_age_of_a_source_is_named_from_one_and_a_half_intervals_on(every_s: float, age_s: float, text: str) -> None:
     assert SourceHealth("slabinfo", "ok", None, age_s, 900, every_s).staleness(1.0) == text
+
+
+@pytest.mark.parametrize("node", [None, "0"])
+async def test_the_rate_of_a_cache_is_over_five_seconds(node: str | None) -> None:
+    """The sockets open between two samples that are a second apart, and not in the last second of a step."""
+    phases = ["base"] * 6 + ["established"] * 10
+    async with tree_app(tree("6.1-4n", "base")).run_test(size=(200, 60)) as pilot:
+        app = await wait_for_app(pilot)
+        if node is not None:
+            await pilot.press(node)
+        rates = []
+        for taken in sample_phases("6.1-4n", phases, every_s=1.0):
+            await feed(pilot, taken)
+            table = parse_cache_table(pane_lines(app, CachesPane))
+            rates.append(table["TCP"].get("Δ/s"))
+        before, after = (slabinfo_rows(tree("6.1-4n", phase))["TCP"] for phase in ("base", "established"))
+        if node is None:
+            assert units.short_signed_count((after[0] - before[0]) / 5) in rates
+        assert any(rate and rate.startswith("+") for rate in rates), rates
