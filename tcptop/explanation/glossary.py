@@ -155,7 +155,7 @@ FIGURE_ENTRIES: tuple[Entry, ...] = (
         "The growth of a limit is over minutes, and Δ/s of a cache over five seconds. `steady`: less than 0.001 % a"
         " second.",
         "tcptop, from samples and the times between them",
-        ("rate", "per second", "steady", "trend", "/s", "B/s", "KiB/s", "MiB/s", "GiB/s", "k/s", "M/s"),
+        ("rate", "per second", "steady", "trend", "over 30 s", "/s", "B/s", "KiB/s", "MiB/s", "GiB/s", "k/s", "M/s"),
     ),
     Entry(
         "idle",

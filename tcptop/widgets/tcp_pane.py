@@ -212,14 +212,15 @@ def _memory_facts(
 
 def _growth_text(view: View, total_bytes: float) -> str:
     """The growth per second over the last GROWTH_STEPS steps, as text; empty if it is unknown."""
-    per_s = _per_second(view.trends, view.trends.tcp_bytes)
-    if per_s is None:
+    change = _change(view.trends, view.trends.tcp_bytes)
+    if change is None:
         return ""
+    per_s, _ = change
     return "steady" if abs(per_s) < STEADY_SHARE * total_bytes else f"{units.signed_size(per_s)}/s"
 
 
-def _per_second(trends: Trends, series: Series) -> float | None:
-    """The change per second of a figure that belongs to the counts of slabs; None if it is unknown.
+def _change(trends: Trends, series: Series) -> tuple[float, float] | None:
+    """The change per second of a figure that belongs to the counts of slabs, and its period in s; None if unknown.
 
     The change is that between the last count of slabs and the one GROWTH_STEPS steps before; if the slabs are counted
     more seldom, the one before the last. The rates of memory and of sockets so have the same two moments.
@@ -236,7 +237,7 @@ def _per_second(trends: Trends, series: Series) -> float | None:
     if not earlier:
         return None
     first_s, start = next((each for each in counted[-GROWTH_STEPS - 1 :] if each[0] < last_s), earlier[-1])
-    return (end - start) / (last_s - first_s)
+    return (end - start) / (last_s - first_s), last_s - first_s
 
 
 def _percent(part: float | None, whole: float | None) -> str:
@@ -245,14 +246,15 @@ def _percent(part: float | None, whole: float | None) -> str:
 
 
 def _socket_facts(ledger: Ledger, view: View, mode: AccountingMode, columns: int) -> Line:
-    """The number of sockets, and the change of this number per second.
+    """The number of sockets, and the change of this number per second, with its period if there is room.
 
     In TIME_WAIT accounting, mini-sockets are counted instead. The change is that between the two counts of slabs that
     the growth of the memory is computed from; as long as this growth is unknown, over the last five seconds.
     """
     counts, rates = ledger.sockets, (view.rates or ledger).sockets
     trends = view.trends
-    per_s = _per_second(trends, trends.counted_sockets if mode == "full" else trends.counted_time_wait)
+    change = _change(trends, trends.counted_sockets if mode == "full" else trends.counted_time_wait)
+    per_s, over = (None, "") if change is None else (change[0], f" over {change[1]:.0f} s")
     if mode == "full":
         number, per_s = units.count(counts.allocated), rates.allocated_per_s if per_s is None else per_s
         nouns: tuple[str, ...] = (" socket" if counts.allocated == 1 else " sockets", "")
@@ -260,10 +262,11 @@ def _socket_facts(ledger: Ledger, view: View, mode: AccountingMode, columns: int
         number, per_s = units.count(counts.time_wait), rates.time_wait_per_s if per_s is None else per_s
         nouns = _time_wait_nouns(counts)
     rate = "" if per_s is None else f"{GAP}{units.short_signed_count(per_s)}/s"
-    texts = [*(f"{noun}{rate}" for noun in nouns), *nouns, ""]
+    longest = [f"{nouns[0]}{rate}{over}"] if per_s else []
+    texts = [*longest, *(f"{noun}{rate}" for noun in nouns), *nouns, ""]
     if mode == "time_wait":
         # The noun, which says what the number counts, is more useful than the change per second.
-        texts = [text for noun in nouns for text in (f"{noun}{rate}", noun)]
+        texts = [*longest, *(text for noun in nouns for text in (f"{noun}{rate}", noun))]
     return ((number, "strong"), (first_fitting((*texts, ""), columns - cell_width(number)), "text"))
 
 

@@ -31,7 +31,7 @@ from tcptop.widgets.caches_pane import CachesPane
 from tcptop.widgets.figure_pane import FigurePane
 from tcptop.widgets.limits_pane import LimitsPane, since_mark_line
 from tcptop.widgets.nodes_pane import node_lines
-from tcptop.widgets.tcp_pane import tcp_lines, total_texts
+from tcptop.widgets.tcp_pane import TcpPane, tcp_lines, total_texts
 
 
 def sample(allocated: int, previous: int, at_s: float) -> Snapshot:
@@ -246,3 +246,13 @@ async def test_the_rate_of_a_cache_is_over_five_seconds(node: str | None) -> Non
         if node is None:
             assert units.short_signed_count((after[0] - before[0]) / 5) in rates
         assert any(rate and rate.startswith("+") for rate in rates), rates
+
+
+async def test_the_change_of_sockets_names_its_period() -> None:
+    async with tree_app(tree("6.1-4n", "base")).run_test(size=(200, 60)) as pilot:
+        app = await wait_for_app(pilot)
+        for taken in sample_phases("6.1-4n", ["base"] * 4 + ["established"] * 2, every_s=5.0):
+            await feed(pilot, taken)
+        assert any(re.search(r" sockets +\+\S+/s over \d+ s", line) for line in pane_lines(app, TcpPane)), pane_lines(
+            app, TcpPane
+        )
