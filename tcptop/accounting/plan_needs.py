@@ -19,6 +19,7 @@ from tcptop.kernel.objects import (
     EPITEM,
     EPOLL_OBJECTS,
     EPPOLL_ENTRY,
+    LAST_PORT,
     NF_CONN,
     KernelObject,
 )
@@ -34,8 +35,6 @@ UNCHARGED = (NF_CONN.struct, EXTENSIONS, SLAB_SHARE)
 MAY_BE_SHARED = frozenset(item.struct for item in BIND_BUCKETS)
 """Structs that several sockets may share. Sockets to different peers share the buckets of a port, so the planned
 sockets may need no new bucket."""
-LAST_PORT = 65_535
-"""The last of the ports, which begin with 1; bind(2) takes each of them."""
 
 
 class Needs(NamedTuple):

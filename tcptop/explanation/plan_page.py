@@ -26,7 +26,7 @@ from tcptop.explanation.limit_texts import (
     used_text,
 )
 from tcptop.kernel.limits import TIME_WAIT_LIMIT, limit_label, look_needed_text
-from tcptop.kernel.objects import BIND_BUCKET
+from tcptop.kernel.objects import BIND_BUCKET, LAST_PORT
 from tcptop.ledger import Headroom, Ledger, Limit
 from tcptop.ledger.amount import HIDDEN_ERROR_SHARE
 from tcptop.ledger.plan import (
@@ -279,19 +279,37 @@ def _sum_text(plan: Plan) -> str:
     assumed = f"{SIDE_WORDS[plan.request.side]}, {assumption_text(plan)}"
     holds = f"{before} more without reclaim (free memory alone), {fit} with it (page cache is given up)"
     if before == fit != units.UNKNOWN:
-        holds = f"{fit} more, with and without reclaim"
+        holds = f"{fit} more, no reclaim needed"
     full = _full_bytes_text(plan)
-    at_full = f", at {full} each (client sockets share more bind buckets then)" if full else ""
+    at_full = f", at {full} each ({_sharing_text(plan)} then)" if full else ""
     return f"{one} per connection, {total_text(plan)} in all. Memory holds {holds}{at_full}: {assumed}."
 
 
 def _full_bytes_text(plan: Plan) -> str:
-    """The bytes of a connection by which the numbers that fit into memory are computed; empty if it is one's own."""
+    """The bytes of a connection by which the numbers that fit into memory are computed.
+
+    The text is empty if client sockets share bind buckets as in the plan itself: then at most roundings differ.
+    """
     each, full = plan.bytes_per_connection, plan.full_bytes_per_connection
-    if each is None or full is None:
+    if each is None or full is None or not _sharing_text(plan):
         return ""
     text = _plan_bytes(plan, full)
     return "" if text == _plan_bytes(plan, each) else text
+
+
+def _sharing_text(plan: Plan) -> str:
+    """How client sockets share bind buckets if as many connections are open as fit; empty if as in the plan itself."""
+    memory = next((limit for limit in plan.limits if limit.name == "memory"), None)
+    fits = plan.connections_before_reclaim or (None if memory is None else memory.connections)
+    each, full, request = plan.bytes_per_connection, plan.full_bytes_per_connection, plan.request
+    if not fits or each is None or full is None:
+        return ""
+    clients = max(request.outgoing, request._replace(connections=fits).outgoing)
+    if clients <= LAST_PORT:
+        return ""
+    if full < each and fits > request.connections:
+        return "client sockets share more bind buckets"
+    return "fewer client sockets share a bind bucket" if full > each and fits < request.connections else ""
 
 
 def assumption_text(plan: Plan) -> str:
@@ -837,7 +855,11 @@ def main_screen_text(ledger: Ledger, plan: Plan) -> str:
         why = " That is less, since sockets that share a local port share its bind bucket."
     is_partial = headroom.buffer_bytes is None
     assumed = "half client side, buffers not known" if is_partial else headroom_assumption(headroom)
-    least = "vectors and buffers at their least" if headroom.high_buffer_bytes else "vectors at their least"
+    least = (
+        "obj_cgroup vectors and buffers at their least"
+        if headroom.high_buffer_bytes
+        else "obj_cgroup vectors at their least"
+    )
     return (
         f"Main screen: memory for {_main_screen_number(headroom)} more at"
         f" {socket_bytes_text(headroom)} each ({assumed}; {least}, one own local port for each client;"
@@ -863,8 +885,8 @@ def comparison_lines(ledger: Ledger, plan: Plan, columns: int, sign: Signs = str
         return []
     at_most = "≤ " if memory.connections_are_at_most else ""
     text = (
-        f"memory: the main screen has {_main_screen_number(headroom)} sockets at {socket_bytes_text(headroom)}, this"
-        f" plan {at_most}{units.rough_count(ours, up=bool(at_most))} at {_plan_bytes(plan, each)}"
+        f"memory: the main screen says {_main_screen_number(headroom)} more fit, at {socket_bytes_text(headroom)} each;"
+        f" this plan {at_most}{units.rough_count(ours, up=bool(at_most))}, at {_plan_bytes(plan, each)}"
     )
     return paragraph(sign(text), columns - 1, "text")
 

@@ -861,6 +861,8 @@ SOCKS = (TCP_SOCK, TCP6_SOCK)
 REQUEST_SOCKS = (REQUEST_SOCK, REQUEST6_SOCK)
 MINI_SOCKETS = (TW_SOCK, TW6_SOCK)
 BIND_BUCKETS = (BIND_BUCKET, BIND2_BUCKET)
+LAST_PORT = 65_535
+"""The last of the ports, which begin with 1; bind(2) takes each of them. Each port has one bind bucket."""
 AVERAGE_OF_FAMILIES = " v4/v6 average"
 """End of the label that stands for the IPv4 object and the IPv6 object of a pair: SOCKS or MINI_SOCKETS."""
 MPTCP_SOCKS = (MPTCP_SOCK, MPTCP6_SOCK)

@@ -273,7 +273,7 @@ class Plan(NamedTuple):
     """`bytes_per_connection` if so many connections are planned as fit into free memory, or into all that reclaim
     frees; None if that number is unknown.
 
-    It is less than `bytes_per_connection` if client sockets then share more bind buckets.
+    It is less than `bytes_per_connection` if client sockets then share more bind buckets, and more if fewer share one.
     """
     connections_before_reclaim: int | None = None
     """Number of planned connections that fit into memory before the kernel reclaims memory; None if unknown.

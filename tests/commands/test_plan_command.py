@@ -463,9 +463,10 @@ def test_the_main_screens_number_has_its_assumptions_and_is_compared_below_the_v
     number, each = units.rough_count(headroom.sockets), units.exact_bytes(headroom.bytes_per_socket)
     assert code == 0
     assert re.search(
-        rf" memory: the main screen has {number} sockets at {each} B, this plan [\d ]+ at <= 20 \d\d\d B$", head
+        rf" memory: the main screen says {number} more fit, at {each} B each; this plan [\d ]+, at <= 20 \d\d\d B$",
+        head,
     )
-    assert f"Main screen: memory for {main} (half client side, no buffers; vectors at their least, one own" in text
+    assert f"Main screen: memory for {main} (half client side, no buffers; obj_cgroup vectors at their least" in text
     assert "lower bound" not in text
     assert "main screen" not in run(*root, "--side", "mixed")[1].partition("\n\n")[0]
 
@@ -497,8 +498,26 @@ def test_the_error_of_the_counter_in_what_tcp_mem_takes_is_said(run: Run, run_js
 
 def test_what_fits_with_and_without_reclaim_is_said_once_if_it_is_equal(run: Run) -> None:
     output = " ".join(run("--root", str(tree("5.10-4n", "established")), "--connections", "10K")[1].split())
-    [number] = re.findall(r"Memory holds ([\d ]+) more, with and without reclaim: server-side", output)
+    [number] = re.findall(r"Memory holds ([\d ]+) more, no reclaim needed: server-side", output)
     assert output.count(f"{number} more") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("--connections", "300K", "--side", "mixed", "--buffers", "16K"), "fewer client sockets share a bind bucket"),
+        (("--connections", "10K", "--side", "mixed"), "client sockets share more bind buckets"),
+        (("--connections", "10K", "--side", "client", "--buffers", "128K"), ""),
+        (("--connections", "300K", "--buffers", "16K"), ""),
+    ],
+)
+def test_the_size_by_which_what_fits_is_divided_has_its_true_reason(
+    run: Run, arguments: tuple[str, ...], expected: str
+) -> None:
+    """Bind buckets are shared from 65 536 client sockets on; what fits may be more or fewer than is planned."""
+    output = " ".join(run("--root", str(tree("6.1-8n", "established")), *arguments)[1].split())
+    assert re.findall(r"([a-z ]+ share [a-z ]+) then\)", output) == ([expected] if expected else [])
+    assert bool(re.search(r"Memory holds [^:]*, at <= [\d ]+ B each", output)) == bool(expected)
 
 
 def test_the_sentence_on_a_full_limit_is_on_the_first_limit_of_the_verdict() -> None:
@@ -1044,7 +1063,7 @@ def test_limits_that_alarm_and_are_not_counted_stand_below_the_verdict(root: Pat
     assert head.startswith("fits, without buffers: 40 server-side connections; ")
     assert (
         " not counted: orphans CRITICAL 98 % (no orphans planned), tcp_mem NEAR 85 % (no buffers planned),"
-        " conntrack NEAR 83 % (no tracked flows planned) memory: the main screen has <= 6"
+        " conntrack NEAR 83 % (no tracked flows planned) memory: the main screen says <= 6"
     ) in " ".join(head.split())
     for name, percent, state in (("tcp_mem", 85, "NEAR"), ("conntrack", 83, "NEAR"), ("orphans", 98, "CRITICAL")):
         [line] = [line for line in rest.splitlines() if line.startswith(f" {name} ")]

@@ -500,7 +500,7 @@ async def test_the_form_begins_with_the_assumptions_of_the_main_screen(kernel: s
             page_text(app),
         )
         if headroom.buffer_bytes is None:
-            assert "B each (half client side, buffers not known; vectors at their least, " in page_text(app)
+            assert "B each (half client side, buffers not known; obj_cgroup vectors at their least, " in page_text(app)
             assert "(≈ 4 194 B, in use not known)" in page_text(app)
 
 
