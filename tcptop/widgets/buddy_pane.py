@@ -115,12 +115,11 @@ class BuddyPane(ScrollPane):
         note = "" if ledger.slab_order(mode) is None else MARK_MEANINGS[mode]
         # The rows of the first zone may fill the pane, so the title has the sum of all zones.
         free = free_title(ledger, choices)
-        for part in (f" ─ {free} free", f" {free}") if free else ():
+        if free:
             has_note = cell_width(f"{title}{note}") + TITLE_GAP <= self.max_title_width
             beside = cell_width(note) + TITLE_GAP if note and has_note else 0
-            if cell_width(f"{title}{part}") + beside <= self.max_title_width:
-                title += part
-                break
+            part = f" ─ {free} free"
+            title += part if cell_width(f"{title}{part}") + beside <= self.max_title_width else ""
         late = late_title(ledger, choices)
         if late and cell_width(f"{title}{late}{note}") + TITLE_GAP <= self.max_title_width:
             title += late

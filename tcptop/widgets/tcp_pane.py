@@ -134,8 +134,8 @@ def _low_lines(ledger: Ledger, view: View, mode: AccountingMode, columns: int, r
     text = f"{figure} {unit}" if figure else unit
     total: Line = (("TCP ", "dim"), (text, "accent"), (GAP, "text"))
     if rows < 2:
-        return [(*total, *_socket_facts(ledger, view, mode, columns - line_width(total)))]
-    sockets = _socket_facts(ledger, view, mode, columns)
+        return [(*total, *_socket_facts(ledger, view, mode, columns - line_width(total), with_period=False))]
+    sockets = _socket_facts(ledger, view, mode, columns, with_period=False)
     graph_columns = columns - line_width(sockets) - len(GAP)
     graph = _graph_line(view, mode, graph_columns) if graph_columns >= MIN_GRAPH_WIDTH else ()
     return [
@@ -245,8 +245,8 @@ def _percent(part: float | None, whole: float | None) -> str:
     return units.fine_percent(None if part is None or not whole else part / whole)
 
 
-def _socket_facts(ledger: Ledger, view: View, mode: AccountingMode, columns: int) -> Line:
-    """The number of sockets, and the change of this number per second, with its period if there is room.
+def _socket_facts(ledger: Ledger, view: View, mode: AccountingMode, columns: int, *, with_period: bool = True) -> Line:
+    """The number of sockets, and the change of this number per second, with its period if asked for and if it fits.
 
     In TIME_WAIT accounting, mini-sockets are counted instead. The change is that between the two counts of slabs that
     the growth of the memory is computed from; as long as this growth is unknown, over the last five seconds.
@@ -262,7 +262,7 @@ def _socket_facts(ledger: Ledger, view: View, mode: AccountingMode, columns: int
         number, per_s = units.count(counts.time_wait), rates.time_wait_per_s if per_s is None else per_s
         nouns = _time_wait_nouns(counts)
     rate = "" if per_s is None else f"{GAP}{units.short_signed_count(per_s)}/s"
-    longest = [f"{nouns[0]}{rate}{over}"] if per_s else []
+    longest = [f"{nouns[0]}{rate}{over}"] if per_s and with_period else []
     texts = [*longest, *(f"{noun}{rate}" for noun in nouns), *nouns, ""]
     if mode == "time_wait":
         # The noun, which says what the number counts, is more useful than the change per second.

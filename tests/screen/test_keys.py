@@ -313,7 +313,7 @@ async def test_y_shows_bytes() -> None:
         assert "in bytes" in pane_title(app, BuddyPane)
         words = next(line.split() for line in pane_lines(app, BuddyPane) if line.startswith("DMA32"))
         last = sum(int(blocks[-1]) for (_, zone), blocks in buddy_rows(folder).items() if zone == "DMA32")
-        assert words[11] == f"{int(last * 4 / 1024 * 10) / 10:g}G"  # blocks of 4 MiB
+        assert words[11] == f"{round(last * 4 / 1024, 1):g}G"  # blocks of 4 MiB
         await pilot.press("y")
         assert pane_lines(app, BuddyPane) == blocks
 
