@@ -64,6 +64,7 @@ LAST_SHARED_CONNTRACK_MAX = (6, 18)
 """Last kernel release that certainly has one nf_conntrack_max for all network namespaces."""
 
 NO_ZONES = "no zone is left out, since zoneinfo was not read"
+ALL_IN_USE = "all of it is in use"
 OF_SEEN_NAMESPACES = "of the namespaces seen"
 OF_SEEN_PROCESSES = "of the processes that were seen"
 
@@ -327,41 +328,47 @@ def cgroup_bytes_per_socket(
 def _tcp_mem(snapshot: Snapshot, sockets: SocketCounts, mode: AccountingMode, per_socket: float | None) -> Limit:
     """The third value of tcp_mem limits the buffers of all sockets (net/core/sock.c, __sk_mem_raise_allocated).
 
-    The error of the counter is in the use and in the average buffers of a socket. If it changes the headroom by more
-    than a small share, the headroom is a lower bound, with the largest use and the largest average.
+    The kernel compares the counter that sockstat prints, without the reserves of the CPUs, so the use has no error. The
+    average buffers of a socket have the counter's error. If it changes the headroom by more than a small share, the
+    headroom is a lower bound, with the largest average.
     """
     unit, pages = sockets.tcp_mem_unit_bytes, sockets.tcp_mem_pages
     if pages is None:
         note = _why_unseen(snapshot, snapshot.sysctls)
         return _limit("tcp_mem", Use(sockets.buffer_bytes, None, None), None, note)
     if unit is None or sockets.buffer_bytes is None:
-        return _tcp_mem_in_pages(snapshot, sockets, pages[2])
-    use = Use(sockets.buffer_bytes, pages[2] * unit, sockets.buffer_error_bytes)
+        return _tcp_mem_in_pages(snapshot, sockets, pages[2], mode)
+    use = Use(sockets.buffer_bytes, pages[2] * unit)
+    left, error = _left(use), sockets.buffer_error_bytes
     headroom: int | None = None
     is_at_least = False
+    assumed = sockets.buffer_error_is_assumed
     if mode == "time_wait":
         note = "a mini-socket has no buffers"
+    elif not left:
+        headroom, note = 0, ALL_IN_USE
     elif per_socket is None:
-        why = f"counter ± {size(sockets.buffer_error_bytes)}" if sockets.buffers_within_error else "too few sockets"
-        note = f"headroom not known: {why}"
+        note = "headroom not known: too few sockets"
+        if sockets.buffers_within_error:
+            note = f"average not known: counter ± {size(error)}{' assumed' if assumed else ''}"
+        elif error is None:
+            note = "average not known: the error of the counter is not known"
     elif not per_socket:
         note = "sockets have no buffers now"
     else:
-        left, most = (use.maximum or 0) - sockets.buffer_bytes, sockets.buffer_bytes + (use.error or 0)
-        headroom = max(0, int(left // per_socket))
-        most_per_socket = per_socket * most / sockets.buffer_bytes
-        surely = max(0, int(((use.maximum or 0) - most) // most_per_socket))
-        is_at_least = surely < (1 - HIDDEN_ERROR_SHARE) * headroom or (not surely and not _is_surely_over(use))
+        headroom = int(left // per_socket)
+        most_per_socket = per_socket * (sockets.buffer_bytes + (error or 0)) / sockets.buffer_bytes
+        surely = int(left // most_per_socket)
+        is_at_least = surely < (1 - HIDDEN_ERROR_SHARE) * headroom or not surely
         if is_at_least:
             headroom, per_socket = surely, most_per_socket
         average = "the average now, at most" if is_at_least else "the average now"
         shown = round(round_bound(per_socket, is_at_least or None))
-        note = f"at {grouped(shown)} B of buffers per socket, {average}"
-    assumed = "; the error is assumed" if sockets.buffer_error_is_assumed else ""
-    return _limit("tcp_mem", use, headroom, f"{note}{assumed}", headroom_is_at_least=is_at_least)
+        note = f"at {grouped(shown)} B of buffers per socket, {average}{'; the error is assumed' if assumed else ''}"
+    return _limit("tcp_mem", use, headroom, note, headroom_is_at_least=is_at_least)
 
 
-def _tcp_mem_in_pages(snapshot: Snapshot, sockets: SocketCounts, max_pages: int) -> Limit:
+def _tcp_mem_in_pages(snapshot: Snapshot, sockets: SocketCounts, max_pages: int, mode: AccountingMode) -> Limit:
     """The limit tcp_mem if the bytes of buffers or the size of a page are unknown.
 
     The unit of sockstat's `mem` is at most a page, so without a known unit `mem` is an upper bound on the pages.
@@ -374,21 +381,18 @@ def _tcp_mem_in_pages(snapshot: Snapshot, sockets: SocketCounts, max_pages: int)
         why = "the unit of mem, 4096 bytes or a page, is not known of this kernel"
     else:
         why = "size of a page not known"
-    unit = sockets.tcp_mem_unit_bytes
-    used, error = sockets.buffer_pages, sockets.buffer_error_pages
+    unit, used = sockets.tcp_mem_unit_bytes, sockets.buffer_pages
     is_at_most = used is not None and not sockets.buffer_unit_is_page
-    if used is not None and is_at_most:
-        # A bound on the use includes the error of the counter.
-        used, error = (None, None) if error is None else (used + error, 0)
     factor = 1 if unit is None else unit
-    use = Use(None if used is None else used * factor, max_pages * factor, None if error is None else error * factor)
+    use = Use(None if used is None else used * factor, max_pages * factor)
+    is_over = mode == "full" and _left(use) == 0 and not is_at_most
     return _limit(
         "tcp_mem",
         use,
-        None,
-        f"headroom not known: {why}{'; the error is assumed' if sockets.buffer_error_is_assumed else ''}",
+        0 if is_over else None,
+        ALL_IN_USE if is_over else f"headroom not known: {why}",
         unit="pages" if unit is None else "bytes",
-        used_is_at_most=is_at_most and used is not None,
+        used_is_at_most=is_at_most,
     )
 
 

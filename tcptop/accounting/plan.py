@@ -296,17 +296,13 @@ def _under_pressure(limit: PlanLimit, ledger: Ledger) -> PlanLimit:
 
     If they only may do so, the state stays.
     """
-    unit, pages, error = (
-        ledger.sockets.tcp_mem_unit_bytes,
-        ledger.sockets.tcp_mem_pages,
-        ledger.sockets.buffer_error_bytes,
-    )
-    if None in (unit, pages, error, limit.used, limit.takes):
+    unit, pages = ledger.sockets.tcp_mem_unit_bytes, ledger.sockets.tcp_mem_pages
+    if None in (unit, pages, limit.used, limit.takes):
         return limit
-    least = max(0, (limit.used or 0) - (error or 0)) + (limit.takes or 0)
+    least = (limit.used or 0) + (limit.takes or 0)
     second_bytes = (unit or 0) * (pages or (0, 0, 0))[1]
     if limit.high_takes is not None:
-        most = (limit.used or 0) + (error or 0) + limit.high_takes
+        most = (limit.used or 0) + limit.high_takes
         limit = limit._replace(may_be_under_pressure=most > second_bytes)
     if least <= second_bytes:
         return limit
@@ -389,7 +385,7 @@ def _limit(
             if limit.maximum_is_at_most:
                 sure, are_at_most = 0, True
             connections = int(sure * request.connections / high)
-            if error != 0 and low and most < inf:
+            if (error != 0 or (limit.name == "tcp_mem" and low < high and free > 0)) and low and most < inf:
                 high_connections = int(max(0, most) * request.connections / low)
                 if not connections and high_connections:
                     connections, are_at_most = high_connections, True
@@ -426,8 +422,8 @@ def _is_lower_bound(
 ) -> bool:
     """True if `connections` is a lower bound by the rules of `Limit.headroom_is_at_least`.
 
-    It is one if the error of the counter takes away more than a small share, and for a memory cgroup if it is unknown
-    how much of a socket is charged.
+    It is one if the error of the counter, or of tcp_mem's average, takes away more than a small share, and for a memory
+    cgroup if it is unknown how much of a socket is charged.
     """
     low, high = takes
     if connections is None or free is None or high == inf:
@@ -435,7 +431,8 @@ def _is_lower_bound(
     if limit.name == CGROUP_LIMIT:
         return low < high
     average = (low + high) / 2
-    return bool(limit.used_error and average) and connections < (1 - HIDDEN_ERROR_SHARE) * (
+    has_error = limit.used_error or (limit.name == "tcp_mem" and low < high)
+    return bool(has_error and average) and connections < (1 - HIDDEN_ERROR_SHARE) * (
         free * request.connections / average
     )
 

@@ -99,8 +99,7 @@ def buffer_charge_of(ledger: Ledger, request: PlanRequest) -> Amount | None:
 
     The kernel charges whole units of sockstat's `mem` (net/core/sock.c, __sk_mem_raise_allocated). If the plan uses the
     present buffers, the charge is their average, which has the error of the counter: it is between the counter less its
-    error and the counter plus its error. The use of tcp_mem has the same error, so that a smaller use goes with a
-    smaller charge.
+    error and the counter plus its error.
     """
     sockets = ledger.sockets
     if request.buffer_bytes != "now":

@@ -54,11 +54,7 @@ def advised_sysctls(
                 advice = advice._replace(note="; ".join(filter(None, (advice.note, lag))))
             found[limit.name] = advice
         elif limit.name == "tcp_mem" and unit and now is not None:
-            if (error := ledger.sockets.buffer_error_bytes) is None:
-                if limit.verdict != "fits":
-                    found[limit.name] = f"no value of net.ipv4.tcp_mem is surely enough: {ERROR_UNKNOWN}"
-                continue
-            needed = -(-(needed + error) // unit)
+            needed = -(-needed // unit)
             if needed > now[1] and of_memory == "exceeded":
                 found[limit.name] = "no value of net.ipv4.tcp_mem is of use until there is more memory"
             elif needed > now[1]:

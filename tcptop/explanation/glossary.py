@@ -247,8 +247,9 @@ SOCKET_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "error of the counter",
         "How wrong the kernel's count of all buffers may be: each CPU counts some pages apart before it adds them.",
-        "If the error is as large as the count, the buffers of a socket are too uncertain to say how many"
-        " more sockets fit below tcp_mem. `assumed`: mem_pcpu_rsv, which sets the error, cannot be read here, as in a"
+        "The kernel compares tcp_mem with the count alone, so the use of that limit is exact. If the error is as large"
+        " as the count, the average buffers of a socket are not known, nor how many more sockets fit below tcp_mem."
+        " `assumed`: mem_pcpu_rsv, which sets the error, cannot be read here, as in a"
         " container; the error is then that of its default.",
         "net/core/sock.c, sk_memory_allocated_add(); /proc/sys/net/core/mem_pcpu_rsv",
         (
@@ -256,6 +257,7 @@ SOCKET_ENTRIES: tuple[Entry, ...] = (
             "below counter's error",
             "count within its error",
             "counter ± 8.0 MiB",
+            "average not known",
             "error assumed",
             "error is assumed",
         ),

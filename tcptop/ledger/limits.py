@@ -73,7 +73,7 @@ class Limit(NamedTuple):
     above a memory cgroup is unknown."""
     headroom_is_at_least: bool = False
     """True if `headroom_sockets` is a lower bound, because some objects of a socket may not be charged, or because the
-    counter of open files has an error."""
+    counter of open files, or the average that tcp_mem is divided by, has an error."""
     headroom_is_at_most: bool = False
     """True if `headroom_sockets` is an upper bound, because the size of some object of a socket is unknown."""
     left_out_zones: tuple[str, ...] = ()

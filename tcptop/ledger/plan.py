@@ -128,8 +128,8 @@ class PlanLimit(NamedTuple):
     used_is_at_most: bool = False
     """True if `used` is an upper bound (see `Limit.used_is_at_most`)."""
     high_connections: int | None = None
-    """Upper bound on the number of planned connections that fit, if the error of `used` makes it larger than
-    `connections`."""
+    """Upper bound on the number of planned connections that fit, if the error of `used`, or of tcp_mem's average, makes
+    it larger than `connections`."""
     connections_are_at_least: bool = False
     """True if `connections` is a lower bound (see `Limit.headroom_is_at_least`)."""
     may_be_under_pressure: bool = False

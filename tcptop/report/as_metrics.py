@@ -293,7 +293,7 @@ def _headroom(ledger: Ledger, _: MetricOptions) -> Iterator[tuple[Values, Bounds
             low, high = _headroom_bounds(ledger, mode, limit)
             if limit.name == "memory" and ledger.headroom[mode].is_at_most:
                 low = ledger.headroom[mode].with_reclaim_low
-            is_at_least = limit.headroom_is_at_least and limit.used_error == 0
+            is_at_least = limit.headroom_is_at_least and limit.used_error == 0 and limit.name != "tcp_mem"
             bounds = Bounds(low, None if is_at_least else high)
             yield (mode, *_limit_labels(limit)), bounds
 
@@ -301,9 +301,14 @@ def _headroom(ledger: Ledger, _: MetricOptions) -> Iterator[tuple[Values, Bounds
 def _headroom_bounds(ledger: Ledger, mode: AccountingMode, limit: Limit) -> Bounds:
     """Bounds on the sockets that fit below a limit, from the error of the counter of its use.
 
-    The average buffers of a socket come from the counter of tcp_mem, so an error of the counter is in the average, too.
+    The use of tcp_mem has no error, but the average buffers of a socket, which come from its counter, have one.
     """
     sockets, error, each = limit.headroom_sockets, limit.used_error, _amount_of_a_socket(ledger, mode, limit)
+    if limit.name == "tcp_mem" and sockets is not None and limit.used is not None and limit.maximum is not None:
+        left, per_socket = max(0, limit.maximum - limit.used), ledger.sockets.buffer_bounds_per_socket
+        if not left or per_socket is None:
+            return Bounds(sockets, sockets)
+        return Bounds(int(left / per_socket.high), ceil(left / per_socket.low) if per_socket.low else inf)
     if sockets is None or limit.used is None or limit.maximum is None or error == 0:
         return Bounds(sockets, sockets)
     if error is None or not each:
@@ -311,17 +316,14 @@ def _headroom_bounds(ledger: Ledger, mode: AccountingMode, limit: Limit) -> Boun
     least, most = max(0, limit.used - error), limit.used + error
     if limit.name == "memory":
         return Bounds(max(0, int(sockets - error / each)), int(sockets + -(-error // each)))
-    if limit.name != "tcp_mem":
-        return Bounds(max(0, limit.maximum - most) // each, max(0, limit.maximum - least) // each)
-    low, high = (max(0, limit.maximum - used) * limit.used / (used * each) if used else inf for used in (most, least))
-    return Bounds(int(low), high if high == inf else ceil(high))
+    return Bounds(max(0, limit.maximum - most) // each, max(0, limit.maximum - least) // each)
 
 
 def _amount_of_a_socket(ledger: Ledger, mode: AccountingMode, limit: Limit) -> float | None:
     """The amount that one more socket takes of a limit whose counter has an error; None if unknown."""
     if limit.name == "memory":
         return ledger.headroom[mode].bytes_per_socket
-    return ledger.costs[mode].buffer_bytes_per_socket if limit.name == "tcp_mem" else 1
+    return 1
 
 
 def _before_reclaim(ledger: Ledger, _: MetricOptions) -> Iterator[tuple[Values, Bounds]]:

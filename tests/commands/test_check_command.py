@@ -12,7 +12,6 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Callable, Mapping
-from math import ceil
 from pathlib import Path
 
 import forked_program
@@ -199,34 +198,57 @@ def test_pressure_is_told_where_tcp_mem_is_not_visible(root: Path, run: Run) -> 
 
 
 def test_a_range_is_not_violated_for_certain_if_the_error_is_unknown(root: Path, run: Run) -> None:
-    """Without the number of CPUs, the error of sockstat's `mem` is unknown."""
+    """Without the number of CPUs, the error of file-nr is unknown."""
     shutil.rmtree(root / "sys/devices/system/cpu")
-    edited(root, {**sockstat(mem=TCP_MEM_MAX * 96 // 100), "proc/zoneinfo": None})
-    for ranges in (("--critical", "tcp_mem=90"), ("--warn", "tcp_mem=90"), ("--warn", "tcp_mem=99", "tcp_mem")):
+    edited(root, {**open_files(96_000), "proc/sys/fs/file-max": "100000\n", "proc/zoneinfo": None})
+    for ranges in (("--critical", "file_max=90"), ("--warn", "file_max=90"), ("--warn", "file_max=99", "file_max")):
         found = run("--root", str(root), *ranges)
         assert found.state == "UNKNOWN"
         assert "its error is not known" in found.text
-    assert run("--root", str(root), "--critical", "tcp_mem=0:", "--warn", "tcp_mem=0:").state == "OK", "any value"
+    assert run("--root", str(root), "--critical", "file_max=0:", "--warn", "file_max=0:").state == "OK", "any value"
+
+
+def few_files(count: int) -> dict[str, str | None]:
+    """Open files below a file-max of 1 000; each of the 8 CPUs may have 32 files that file-nr does not count (6.1)."""
+    return {"proc/sys/fs/file-nr": f"{count}\t0\t1000\n", "proc/sys/fs/file-max": "1000\n"}
 
 
 def test_an_error_across_a_threshold_is_unknown_if_asked_and_no_alarm_else(root: Path, run: Run) -> None:
-    """The recording has 8 CPUs, each with a reserve of 256 pages."""
-    files = {**sockstat(mem=3400), "proc/sys/net/ipv4/tcp_mem": "1000 2000 4000\n"}
-    tree_ = edited(root, files)
+    tree_ = edited(root, few_files(850))
     assert run("--root", tree_).state == "OK"
-    found = run("--root", tree_, "tcp_mem")
-    assert (found.state, found.data["tcp_mem"].value) == ("UNKNOWN", 85)
+    found = run("--root", tree_, "file_max")
+    assert (found.state, found.data["file_max"].value) == ("UNKNOWN", 85)
     assert "error" in found.text
-    assert run("--root", tree_, "--warn", "tcp_mem=10").state == "WARNING"
-    assert run("--root", tree_, "--warn", "tcp_mem=70").state == "UNKNOWN"
+    assert run("--root", tree_, "--warn", "file_max=10").state == "WARNING"
+    assert run("--root", tree_, "--warn", "file_max=70").state == "UNKNOWN"
 
 
-@pytest.mark.parametrize("arguments", [("tcp_mem",), ("--warn", "tcp_mem=80")])
+@pytest.mark.parametrize(
+    ("mem", "state", "value"),
+    [(3000, "OK", 75), (3199, "OK", 79.97), (3200, "WARNING", 80), (3800, "CRITICAL", 95), (4001, "CRITICAL", 100.02)],
+)
+def test_the_use_of_tcp_mem_is_exact(root: Path, run: Run, mem: int, state: str, value: float) -> None:
+    """The kernel compares the counter that sockstat prints, without the reserves of 256 pages of each of 8 CPUs."""
+    tree_ = edited(root, {**sockstat(mem=mem), "proc/sys/net/ipv4/tcp_mem": "1000 5000 4000\n"})
+    for arguments in ((), ("tcp_mem",), ("--warn", "tcp_mem=@80:94.99", "--critical", "tcp_mem=94.99")):
+        found = run("--root", tree_, *arguments)
+        assert (found.state, found.data["tcp_mem"].value) == (state, value)
+        assert "error" not in found.text.partition("not checked")[0]
+    done = forked_program.run("check", "--json", "--root", tree_, "tcp_mem")
+    [check] = json.loads(done.stdout)["checks"]
+    assert (check["low"], check["value"]) == (value, value)
+    assert value <= check["high"] <= value + 0.01
+    shutil.rmtree(root / "sys/devices/system/cpu")
+    edited(root, {"proc/zoneinfo": None})
+    assert run("--root", tree_, "tcp_mem").state == state, "the error of the average is of no account here"
+
+
+@pytest.mark.parametrize("arguments", [("file_max",), ("--warn", "file_max=80")])
 def test_a_threshold_within_the_error_is_as_unknown_as_an_edge_of_a_range(
     arguments: tuple[str, ...], root: Path, run: Run
 ) -> None:
-    """75 % with an error of 51.2 % may be more than 80 %, and more than 95 %."""
-    tree_ = edited(root, {**sockstat(mem=3000), "proc/sys/net/ipv4/tcp_mem": "1000 3100 4000\n"})
+    """75 % with an error of 25.6 % may be more than 80 %, and more than 95 %."""
+    tree_ = edited(root, few_files(750))
     found = run("--root", tree_, *arguments)
     assert found.state == "UNKNOWN"
     assert "its error reaches across a threshold" in found.text
@@ -748,16 +770,13 @@ def printed(path: str, option: str) -> str:
     return done.stdout
 
 
-def test_the_upper_bound_of_tcp_mem_is_shown_in_per_cent(root: Path, run: Run) -> None:
-    path = edited(root, {**sockstat(), "proc/sys/net/ipv4/tcp_mem": "1000\t1500\t2400\n"})
-    [error] = [
-        limit["used_error"] for limit in json.loads(printed(path, "--json"))["limits"] if limit["name"] == "tcp_mem"
-    ]
-    percent = 100 * error / (2400 * 4096)
-    assert percent > 10
+def test_a_use_of_tcp_mem_within_the_error_of_the_average_is_exact(root: Path, run: Run) -> None:
+    path = edited(root, {**sockstat(mem=36), "proc/sys/net/ipv4/tcp_mem": "1000\t1500\t2400\n"})
+    [limit] = [each for each in json.loads(printed(path, "--json"))["limits"] if each["name"] == "tcp_mem"]
+    assert (limit["used_error"], limit["ratio"]) == (0, 0.015)
     found = run("--root", path, "tcp_mem")
-    assert f"tcp_mem <= {ceil(percent * 10) / 10:.1f} %" in found.text
-    assert found.data["tcp_mem"].value == ceil(percent * 100) / 100
+    assert "tcp_mem 1.5 %" in found.text
+    assert found.data["tcp_mem"].value == 1.5
 
 
 def test_an_upper_bound_is_rounded_up(root: Path, run: Run) -> None:
@@ -767,16 +786,22 @@ def test_an_upper_bound_is_rounded_up(root: Path, run: Run) -> None:
     assert float(bound) > 0
 
 
-def test_the_report_has_the_upper_bound_of_tcp_mem(root: Path) -> None:
-    path = edited(root, {**sockstat(), "proc/sys/net/ipv4/tcp_mem": "1000\t1500\t2400\n"})
-    [error] = [
-        limit["used_error"] for limit in json.loads(printed(path, "--json"))["limits"] if limit["name"] == "tcp_mem"
-    ]
-    percent = 100 * error / (2400 * 4096)
-    line = next(
-        line for line in printed(path, "-o").splitlines() if line.lstrip().startswith("tcp_mem ") and "80/95" in line
-    )
-    assert f" <= {ceil(percent)} " in line
+def test_the_report_has_the_exact_use_of_tcp_mem(root: Path) -> None:
+    for mem, percent in ((0, "0"), (48, "2")):
+        path = edited(root, {**sockstat(mem=mem), "proc/sys/net/ipv4/tcp_mem": "1000\t1500\t2400\n"})
+        rows = (line for line in printed(path, "-o").splitlines() if line.lstrip().startswith("tcp_mem "))
+        words = next(line for line in rows if "80/95" in line).split()
+        assert words[words.index("80/95") - 1] == percent
+        assert not {"<=", "~"} & set(words)
+
+
+@pytest.mark.parametrize("used", [64, 320])
+def test_the_report_has_the_upper_bound_of_file_max(root: Path, run: Run, used: int) -> None:
+    path = edited(root, few_files(used))
+    text = printed(path, "-o")
+    line = next(each for each in text.splitlines() if each.lstrip().startswith("file-max ") and "80/95" in each)
+    assert f" {'<= 32' if used == 64 else '~ 32'} " in line
+    assert f"file-max {'<= 32.0 %' if used == 64 else '6.4 to 57.6 %'}" in run("--root", path, "file_max").text
 
 
 def test_a_figure_that_is_a_lower_bound_says_so(root: Path, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
@@ -973,11 +998,11 @@ def test_the_names_of_the_screen_and_of_the_line_are_taken(run: Run) -> None:
         assert run("--root", TREE, shown, "--warn", f"{shown}=99") == run("--root", TREE, name, "--warn", f"{name}=99")
 
 
-def test_the_use_of_tcp_mem_is_a_range_where_its_counter_has_an_error(tmp_path: Path, run: Run) -> None:
-    """7.3 counts 7 168 pages of buffers with an error of 2 048 pages: 256 pages for each of 8 CPUs."""
+def test_the_use_of_tcp_mem_is_no_range_where_the_average_has_an_error(tmp_path: Path, run: Run) -> None:
+    """7.3 counts 7 168 pages of buffers; 2 048 pages more or less, 256 for each of 8 CPUs, may be charged."""
     root = copy_recording("7.3-4n", "halfclosed", tmp_path / "tree")
     write_tree(root, {"proc/sys/net/ipv4/tcp_mem": "5000\t8000\t9900\n"})
-    assert "tcp_mem 51.7 to 93.1 %" in run("--root", str(root), "tcp_mem").text
+    assert "tcp_mem 72.4 %" in run("--root", str(root), "tcp_mem").text
 
 
 @pytest.mark.parametrize(("queue", "drops", "is_full"), [(129, 3, True), (129, 0, False), (128, 3, False)])
