@@ -17,6 +17,7 @@ from tcptop.accounting.hardware import find_hardware
 from tcptop.accounting.headroom import machine_headroom
 from tcptop.accounting.held_objects import held_objects
 from tcptop.accounting.lab_result import lab_result_use
+from tcptop.accounting.later_sockets import held_with_later_sockets, later_sockets, memory_with_later_sockets
 from tcptop.accounting.limits import find_limits
 from tcptop.accounting.machine import machine_facts
 from tcptop.accounting.page_size import page_size_bytes
@@ -80,8 +81,10 @@ def account(
     sock = table.find(TCP6_SOCK if is_ipv6 else TCP_SOCK).line
     mini_socket = table.find(TW6_SOCK if is_ipv6 else TW_SOCK).line
     buffers = buffer_memory(snapshot, table, sockets, page_bytes)
-    memory = tcp_memory(snapshot, table, sockets, buffers)
-    headroom = machine_headroom(snapshot, table, page_bytes, costs, sockets, buffers, memory)
+    counted = tcp_memory(snapshot, table, sockets, buffers)
+    later = later_sockets(snapshot, table)
+    memory = memory_with_later_sockets(counted, later, snapshot, table, costs, sockets, host.cpus, page_bytes)
+    headroom = machine_headroom(snapshot, table, page_bytes, costs, sockets, buffers, counted)
     events = find_events(snapshot, minute_ago)
     nodes = NodeTable(snapshot, page_bytes, sock, mini_socket).nodes()
     states = state_costs(snapshot, table, sockets, mixes)
@@ -95,7 +98,7 @@ def account(
         live=snapshot.live,
         host=host,
         sockets=sockets,
-        caches=with_tcp_bytes(table.lines, memory),
+        caches=with_tcp_bytes(table.lines, counted),
         costs=costs,
         attached=attached,
         tcp_memory=memory,
@@ -124,12 +127,12 @@ def account(
             for mode in MODES
         },
         events=events,
-        slab_memory=slab_memory(snapshot, table, memory, page_bytes),
+        slab_memory=slab_memory(snapshot, table, counted, page_bytes, later, host.cpus),
         structs=snapshot.btf.value.structs if snapshot.btf.value else {},
         member_offsets=snapshot.btf.value.offsets if snapshot.btf.value else {},
         unseen_objects=_unseen_objects(table),
         live_objects=live_objects(snapshot, table),
-        held=held_objects(snapshot, table, sockets),
+        held=held_with_later_sockets(held_objects(snapshot, table, sockets), later, sockets),
         lab=lab_result_use(snapshot, table),
         cgroup=snapshot.cgroup,
         chosen_cache=sound_attributes(snapshot.chosen_cache, table.lines, page_bytes),

@@ -17,6 +17,7 @@ from tcptop.accounting.contradictions import without_contradictions
 from tcptop.accounting.event_series import EventSample, add_event_sample, totals_minute_ago
 from tcptop.accounting.events import find_events
 from tcptop.accounting.headroom import machine_headroom
+from tcptop.accounting.later_sockets import later_sockets, memory_with_later_sockets
 from tcptop.accounting.limits import find_limits, states_by_use
 from tcptop.accounting.machine import machine_facts
 from tcptop.accounting.origin import origin_of
@@ -106,7 +107,16 @@ class RowAccount:
             one_more=cost.by_family["mix"].accepted,
             average=cost.now_bounds,
             sockets=sockets._replace(allocated_per_s=per_s, time_wait_per_s=time_wait_per_s),
-            tcp_memory=seldom.memory,
+            tcp_memory=memory_with_later_sockets(
+                seldom.memory,
+                later_sockets(snapshot, table),
+                snapshot,
+                table,
+                seldom.costs,
+                sockets,
+                facts.cpus,
+                seldom.page_bytes,
+            ),
             headroom=seldom.headroom,
             limits=limits,
             events=events,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tcptop.accounting.cache_table import CacheTable
+from tcptop.accounting.later_sockets import LaterSockets, idle_with_later_sockets
 from tcptop.accounting.machine import is_of_machine
 from tcptop.kernel.objects import KERNEL_OBJECTS
 from tcptop.ledger import SlabMemory, TcpMemory
@@ -10,8 +11,18 @@ from tcptop.ledger.memory import most_bytes
 from tcptop.snapshot import Snapshot
 
 
-def slab_memory(snapshot: Snapshot, table: CacheTable, memory: TcpMemory, page_bytes: int | None) -> SlabMemory:
+def slab_memory(
+    snapshot: Snapshot,
+    table: CacheTable,
+    memory: TcpMemory,
+    page_bytes: int | None,
+    later: LaterSockets | None = None,
+    cpus: int | None = None,
+) -> SlabMemory:
     """The machine's slab memory by owner; an amount is None if any part of it is unknown.
+
+    `memory` is TCP's memory when the slabs were counted. If many sockets were opened or closed since, the idle bytes
+    have wider bounds, and the growth of Slab since is not to be told from memory that no row counts.
 
     The field Slab is unknown if meminfo may be a container's or another machine's.
     """
@@ -26,6 +37,8 @@ def slab_memory(snapshot: Snapshot, table: CacheTable, memory: TcpMemory, page_b
     meminfo = snapshot.meminfo.value if is_of_machine(snapshot, page_bytes) else None
     total = meminfo.slab_bytes if meminfo else None
     idle = _idle(table) if own_known else None
+    if idle is not None and later is not None:
+        idle = idle_with_later_sockets(idle, later, table, cpus, page_bytes)
     return SlabMemory(
         total_bytes=total,
         own_bytes=own if own_known else None,
@@ -35,7 +48,7 @@ def slab_memory(snapshot: Snapshot, table: CacheTable, memory: TcpMemory, page_b
         share_low_bytes=sum(part.low_bytes for part in shared) if own_known else None,
         share_high_bytes=most_bytes(shared) if all_known else None,
         rest_bytes=rows - own - share if rows is not None and all_known else None,
-        unexplained_bytes=total - rows if total is not None and rows is not None else None,
+        unexplained_bytes=total - rows if total is not None and rows is not None and later is None else None,
     )
 
 

@@ -46,6 +46,8 @@ times.
 
 CHANGES_TOO_FAST = "sockets change faster than slabinfo is read"
 
+TOO_FEW = "an average needs "
+
 FAMILY_OBJECTS: Mapping[AccountingMode, tuple[KernelObject, KernelObject]] = {
     "full": SOCKS,
     "time_wait": MINI_SOCKETS,
@@ -73,6 +75,7 @@ def with_averages(
     read_at_unix_s = _read_at_unix_s(snapshot, table)
     for mode, cost in costs.items():
         change = _change_of_sockets(snapshot, table.counts_reading, mode)
+        cost = _with_present_reason(cost, change, mode, sockets, table.matching_sockstat)
         costs[mode] = _with_steady_average(cost, change, read_at_unix_s, before[mode] if before else None)
     return costs
 
@@ -111,7 +114,7 @@ def _change_of_sockets(
 
     def is_fast(sockstat: Sockstat | None) -> bool:
         one, other = _count_of_mode(sockstat, mode), _count_of_mode(reading.sockstat, mode)
-        return one is not None and other is not None and _changes_fast(one, other)
+        return one is not None and other is not None and changes_fast(one, other)
 
     is_later = newest.taken_at_s is not None and newest.taken_at_s > reading.taken_at_s
     previous = reading.before.sockstat if reading.before is not None else None if is_later else newest.value
@@ -124,8 +127,8 @@ def _count_of_mode(sockstat: Sockstat | None, mode: AccountingMode) -> int | Non
     return sockstat.allocated if mode == "full" else sockstat.time_wait
 
 
-def _changes_fast(one: int, other: int) -> bool:
-    """True if two counts differ by more than MAX_CHANGE.
+def changes_fast(one: int, other: int) -> bool:
+    """True if two counts of sockets differ by more than MAX_CHANGE.
 
     A difference of at most MIN_SOCKETS_PER_CPU sockets is ignored, because a few programs may open that many sockets at
     once.
@@ -139,6 +142,17 @@ def _read_at_unix_s(snapshot: Snapshot, table: CacheTable) -> float | None:
     if not snapshot.live or snapshot.taken_at_unix_s is None or taken_at_s is None:
         return None
     return round(snapshot.taken_at_unix_s - max(0.0, snapshot.monotonic_s - taken_at_s), 3)
+
+
+def _with_present_reason(
+    cost: ConnectionCost, change: SocketChange, mode: AccountingMode, sockets: SocketCounts, then: Sockstat | None
+) -> ConnectionCost:
+    """The cost, with another reason if there were too few sockets only when the caches were read."""
+    now, counted = (sockets.allocated if mode == "full" else sockets.time_wait), _count_of_mode(then, mode)
+    is_more = change.since_read and (now or 0) > (counted or 0)
+    if not is_more or not (cost.now_unknown_because or "").startswith(TOO_FEW):
+        return cost
+    return cost._replace(now_unknown_because=CHANGES_TOO_FAST)
 
 
 def _with_steady_average(
@@ -205,7 +219,7 @@ def _full_average(
     elif sockstat is not None and sockstat.orphans is None:
         because = because or "the number of orphans is not known"
     elif allocated and objects is not None and allocated > objects and because is None:
-        if not snapshot.live and _changes_fast(allocated, objects):
+        if not snapshot.live and changes_fast(allocated, objects):
             because = f"sockstat has {grouped(allocated)} sockets and slabinfo {grouped(objects)}: not read together"
         allocated = objects
     if allocated and sockstat and because is None and cache_bytes is not None:
@@ -387,7 +401,7 @@ def too_few(count: float | None, cpus: int | None, what: str, per_cpu: int = 0) 
     per_cpu = max(MIN_SOCKETS_PER_CPU, per_cpu)
     if count >= per_cpu * cpus:
         return None
-    return f"an average needs {grouped(per_cpu * cpus)} {what} ({per_cpu} × CPUs)"
+    return f"{TOO_FEW}{grouped(per_cpu * cpus)} {what} ({per_cpu} × CPUs)"
 
 
 def _objects_per_slab(table: CacheTable) -> int:

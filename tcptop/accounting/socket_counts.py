@@ -71,7 +71,9 @@ def socket_counts(snapshot: Snapshot, table: CacheTable, page_bytes: int | None)
         orphans=sockstat.orphans if sockstat else None,
         time_wait=sockstat.time_wait if sockstat else None,
         time_wait_scope=_time_wait_scope(release),
-        time_wait_machine_max=None if len(active) < len(lookups) or None in active else sum(filter(None, active)),
+        time_wait_machine_max=None
+        if len(active) < len(lookups) or None in active
+        else _machine_time_wait(snapshot, table, sum(filter(None, active))),
         time_wait_per_s=None,
         allocated=sockstat.allocated if sockstat else None,
         allocated_per_s=None,
@@ -101,6 +103,20 @@ def _in_use(line: CacheLine) -> int | None:
     Without slabinfo the bound is None, because sysfs also counts free objects.
     """
     return line.max_in_use if line.active_objects is not None else None
+
+
+def _machine_time_wait(snapshot: Snapshot, table: CacheTable, active: int) -> int:
+    """Upper bound on the machine's mini-sockets, from the active objects when the slabs were counted.
+
+    The mini-sockets that this network namespace has got since are added, and it alone has those of sockstat.
+    """
+    newest, reading, then = snapshot.sockstat, table.counts_reading, table.matching_sockstat
+    now = newest.value.time_wait if newest.value else None
+    if not snapshot.live or now is None or newest.taken_at_s is None or reading.taken_at_s is None:
+        return active
+    if newest.taken_at_s <= reading.taken_at_s or then is None or then.time_wait is None:
+        return active
+    return max(now, active + max(0, now - then.time_wait))
 
 
 def _time_wait_scope(release: Release | None) -> CountScope:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 from tcptop.accounting.cache_table import CacheTable
+from tcptop.accounting.later_sockets import later_sockets
 from tcptop.accounting.object_cost import object_costs
 from tcptop.accounting.socket_cost import FamilyMix, socket_cost
 from tcptop.kernel.limits import look_needed_text
@@ -148,7 +149,11 @@ def _requests(snapshot: Snapshot, table: CacheTable) -> tuple[int | None, str]:
         else:
             total += line.max_in_use
             known.append(f"{family} alone ≤ {grouped(line.max_in_use)}")
-    return (None, "; ".join((*unknown[:1], *known))) if unknown else (total, "")
+    if unknown:
+        return None, "; ".join((*unknown[:1], *known))
+    later = later_sockets(snapshot, table)
+    # Each socket that was opened after the objects were counted may wait in an accept queue, with its request sock.
+    return (total if later is None else total + max(0, later.sockets)), ""
 
 
 def _time_wait_note(sockets: SocketCounts) -> str:

@@ -29,7 +29,7 @@ from tcptop.kernel.objects import (
     State,
 )
 from tcptop.ledger import Amount, CacheLine, MemoryPart, ObjectCost, SocketCounts, TcpMemory
-from tcptop.ledger.memory import most_bytes
+from tcptop.ledger.memory import BUFFERS, most_bytes
 from tcptop.snapshot import DAMAGED, Snapshot
 
 HELD_WITHOUT_FILE = frozenset({LSM_SOCKET_BLOB.struct})
@@ -251,4 +251,4 @@ def _buffers(buffers: BufferMemory | None, sockets: SocketCounts, missing: list[
     high = round(
         max(buffers.bytes, sockets.buffer_bytes or 0) if math.isinf(buffers.bounds.high) else buffers.bounds.high
     )
-    return [MemoryPart("socket buffers", None, round(buffers.bytes), low, high, estimated=low != high)]
+    return [MemoryPart(BUFFERS, None, round(buffers.bytes), low, high, estimated=low != high)]

@@ -270,6 +270,9 @@ class SlabGrowth:
     """
     no_row_bytes: int | None
     """Growth of the slab memory that no slabinfo row counts; None without slabinfo."""
+    outdated: tuple[str, ...] = ()
+    """For each input whose slabinfo is older than its sockets, the text that says so; the growth of rows is then
+    unknown, and `missing` has the text too."""
     rows_differ: bool = False
     """True if slabinfo rows count other caches in one ledger than in the other; the growth of rows is then unknown."""
 

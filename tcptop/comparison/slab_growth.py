@@ -96,6 +96,7 @@ def slab_growth(before: Ledger, after: Ledger) -> SlabGrowth | str:
         others_bytes=None,
         other_rows=None,
         no_row_bytes=None,
+        outdated=tuple(filter(None, (outdated_text(before, "A"), outdated_text(after, "B")))),
         rows_differ=bool(rows_merged_otherwise(before, after)),
     )
     shared_rows = socket_rows - own_rows
@@ -162,10 +163,17 @@ def _missing(
     names = [name for name in _rows_of_one_side(before, after) if name not in merged]
     missing += _some_of([name for name in names if is_never_destroyed(name)], LOST_ROW)
     missing += _some_of([name for name in names if not is_never_destroyed(name)], ROW_OF_ONE_SIDE)
+    missing += [because for because in (outdated_text(before, "A"), outdated_text(after, "B")) if because]
     for name in (name for ledger in ledgers for name in ledger.tcp_memory.missing):
         if not any(name == other or f"({name})" in other for other in missing):
             missing.append(name)
     return tuple(dict.fromkeys(missing))
+
+
+def outdated_text(ledger: Ledger, letter: str) -> str:
+    """Why the rows of slabinfo of input A or B do not belong to the same moment as its sockets; empty if they do."""
+    because = ledger.tcp_memory.outdated_because
+    return "" if because is None else f"{letter}: {because}"
 
 
 def _some_of(names: Sequence[str], why: str) -> list[str]:
@@ -377,12 +385,14 @@ def _state(ledger: Ledger, state: State) -> StateCost:
 
 
 def _row_growths(before: Ledger, after: Ledger) -> dict[str, int] | None:
-    """Growth of each slabinfo row in bytes; None if slabinfo is incomplete in either ledger.
+    """Growth of each slabinfo row in bytes; None if slabinfo is incomplete or outdated in either ledger.
 
     Complete slabinfo has a row for every cache. If only one ledger has a row, the row therefore counts as 0 bytes in
     the other ledger. But if the kernel never destroys the cache of the row, slabinfo lost the row, and is incomplete.
     """
     if not has_all_rows(before) or not has_all_rows(after):
+        return None
+    if before.tcp_memory.outdated_because or after.tcp_memory.outdated_because:
         return None
     if any(is_never_destroyed(name) for name in _rows_of_one_side(before, after)):
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from tcptop.ledger import Ledger, MemoryPart, SlabMemory, SocketCounts
+from tcptop.ledger.memory import BUFFERS, SINCE_SLABINFO
 from tcptop.text import units
 from tcptop.text.estimate import about
 from tcptop.text.line import EMPTY_LINE, Line, paragraph
@@ -24,12 +25,14 @@ def memory_page(ledger: Ledger, columns: int) -> list[Line]:
     parts = [
         TableRow((part.text, units.size(part.bytes)), basis_text(part))
         for part in ledger.tcp_memory.parts
-        if part.high_bytes and part.row is not None
+        if (part.high_bytes or part.low_bytes) and part.name != BUFFERS
     ]
     if parts:
         lines += [*table_lines(make_headings("<TCP PART", "SIZE", ""), parts, columns), EMPTY_LINE]
     if ledger.tcp_memory.missing:
         lines += paragraph(f" not known: {', '.join(ledger.tcp_memory.missing)}", columns - 1, "warning")
+    if ledger.tcp_memory.outdated_because is not None:
+        lines += paragraph(f" {SINCE_SLABINFO}: {ledger.tcp_memory.outdated_because}", columns - 1, "warning")
     return [*lines, *paragraph(f" {SCOPE}", columns - 1, "dim")]
 
 
@@ -68,7 +71,11 @@ def slab_memory_rows(memory: SlabMemory) -> Iterator[TableRow]:
     for title, amount, words in rows:
         share = amount / total if amount is not None and total else None
         yield TableRow(
-            (title, units.size(amount), units.percent(share) if share is not None and share >= 0 else units.UNKNOWN),
+            (
+                title,
+                units.size(amount),
+                units.percent(share) if share is not None and 0 <= share <= 1 else units.UNKNOWN,
+            ),
             words,
             role="strong" if title == "all slab memory" else "dim" if title.startswith(" ") else "text",
         )
@@ -135,7 +142,7 @@ def buffer_memory_amount(ledger: Ledger, format_size: Callable[[float], str] = u
     the upper bound, or `≈` before a figure in between. For example, the figure is the lower bound if many sockets are
     idle, and the upper bound if the purpose of nearly all used memory is known.
     """
-    part = next((part for part in ledger.tcp_memory.parts if part.row is None), None)
+    part = next((part for part in ledger.tcp_memory.parts if part.name == BUFFERS), None)
     charge = ledger.sockets.buffer_bytes
     if ledger.tcp_memory.bytes is None or part is None or not charge or ledger.sockets.buffers_within_error:
         return ""

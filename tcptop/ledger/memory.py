@@ -183,6 +183,13 @@ def most_bytes(parts: Iterable[MemoryPart]) -> int:
     return total
 
 
+BUFFERS = "socket buffers"
+"""Name of the part of TCP's memory that the socket buffers take."""
+
+SINCE_SLABINFO = "sockets since slabinfo"
+"""Name of the part of TCP's memory that the sockets took or gave back after the slabs were counted."""
+
+
 class TcpMemory(NamedTuple):
     """The kernel memory that TCP holds on the whole machine."""
 
@@ -203,6 +210,17 @@ class TcpMemory(NamedTuple):
     """Number of allocated sockets when the slabs were counted; None if unknown."""
     counted_time_wait: int | None = None
     """Number of mini-sockets in TIME_WAIT when the slabs were counted; None if unknown."""
+
+    outdated_because: str | None = None
+    """Why the total is only an estimate: many sockets were opened or closed after the slabs were counted. None if not.
+
+    `bytes` and the bounds then belong to the present sockets, as do `counted_at_s` and the numbers of sockets.
+    """
+
+    @property
+    def is_complete(self) -> bool:
+        """True if no part is missing, and the slabs were counted beside the present sockets."""
+        return not self.missing and self.outdated_because is None
 
     @property
     def shown_bytes(self) -> int | None:

@@ -68,8 +68,9 @@ def as_object(ledger: Ledger) -> Json:
             "low_bytes": memory.low_bytes,
             "high_bytes": memory.high_bytes,
             "unexplained_bytes": ledger.slab_memory.unexplained_bytes,
-            "complete": not memory.missing,
+            "complete": memory.is_complete,
             "missing": list(memory.missing),
+            "outdated_because": memory.outdated_because,
             "parts": [
                 {
                     "part": part.name,

@@ -41,6 +41,7 @@ from tcptop.ledger import (
     SocketCounts,
     ZoneMemory,
 )
+from tcptop.ledger.memory import BUFFERS
 from tcptop.text import cache_columns as columns
 from tcptop.text import units
 from tcptop.text.ascii import report_to_ascii
@@ -142,7 +143,10 @@ def _memory_answers(ledger: Ledger) -> list[str]:
         return [f"{least}, and what is not known: {', '.join(memory.missing)}", f"{least}, and what is not known"]
     if memory.bytes is None:
         return [f"{start}not known"]
-    total = f"{start}{units.size(memory.bytes)}, {_between(memory.low_bytes, memory.high_bytes)}"
+    about = "" if memory.outdated_because is None else "≈ "
+    total = f"{start}{about}{units.size(memory.bytes)}, {_between(memory.low_bytes, memory.high_bytes)}"
+    if memory.outdated_because is not None:
+        return [f"{total}; {memory.outdated_because}", f"{total}; an estimate", total]
     if not machine:
         return [total]
     return [f"{total}; {units.fine_percent(memory.bytes / machine)} of {units.size(machine)}", total]
@@ -338,9 +342,12 @@ def _memory(ledger: Ledger, width: int, first: Ledger | None) -> Iterator[str]:
         yield f"    {', '.join(memory.missing)}"
     else:
         assumed = ", if the error of the buffers is as assumed" if _high_is_assumed(ledger) else ""
-        yield f"  {units.size(memory.bytes)}   {_between(memory.low_bytes, memory.high_bytes)}{assumed}"
+        about = "" if memory.outdated_because is None else "≈ "
+        yield f"  {about}{units.size(memory.bytes)}   {_between(memory.low_bytes, memory.high_bytes)}{assumed}"
+    if memory.outdated_because is not None:
+        yield f"    an estimate: {memory.outdated_because}"
     for part in memory.parts:
-        if part.high_bytes:
+        if part.high_bytes or part.low_bytes:
             about = f"{units.size(part.low_bytes, False)} to {units.size(part.high_bytes, True)}"
             start = f"    {report_to_ascii(part.text):<38} {units.size(part.bytes):>10}"
             line = f"{start}  {about}" if part.estimated else start
@@ -374,7 +381,7 @@ def _high_is_assumed(ledger: Ledger) -> bool:
     counted, error = sockets.buffer_bytes, sockets.buffer_error_bytes
     if not sockets.buffer_error_is_assumed or counted is None or error is None:
         return False
-    return any(part.row is None and part.high_bytes >= counted + error for part in ledger.tcp_memory.parts)
+    return any(part.name == BUFFERS and part.high_bytes >= counted + error for part in ledger.tcp_memory.parts)
 
 
 def _between(low_bytes: int | None, high_bytes: int | None) -> str:

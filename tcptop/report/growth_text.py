@@ -60,6 +60,8 @@ def _explained(growth: SlabGrowth) -> str:
 
 
 def _why_no_rest(growth: SlabGrowth) -> str:
+    if growth.outdated:
+        return "; ".join(growth.outdated)
     if growth.rows_differ:
         return "the rows do not count the same caches"
     return "that takes a whole /proc/slabinfo of both"

@@ -503,4 +503,5 @@ def _total_notes(ledger: Ledger) -> tuple[str, tuple[str, ...]]:
     text, spread = units.size(total.bytes), units.size_range(total.low_bytes, total.high_bytes)
     if units.size(total.low_bytes) == units.size(total.high_bytes):
         return text, ("",)
-    return f"≈ {text}", (f"likely; range {spread}", f"range {spread}", spread, "")
+    late = () if total.outdated_because is None else (f"range {spread}; {total.outdated_because}",)
+    return f"≈ {text}", (*late, f"likely; range {spread}", f"range {spread}", spread, "")

@@ -128,13 +128,14 @@ def live_ledger() -> Ledger:
         host.close()
 
 
-def ledger_while_sockets_open() -> Ledger:
-    """A ledger whose number of sockets was read again a second after slabinfo, when the number had doubled."""
+def ledger_while_sockets_change(factor: int) -> Ledger:
+    """A ledger whose number of sockets was read again a second after slabinfo, when it was `factor` times as large."""
     sample = snapshot(KERNEL, PHASE)
     sockets = sample.sockstat.value
     assert sockets is not None
     assert sockets.allocated is not None
-    later = sockets._replace(allocated=2 * sockets.allocated)
+    allocated = factor * sockets.allocated
+    later = sockets._replace(allocated=allocated, inuse=min(allocated, sockets.inuse or 0))
     return account(
         sample._replace(
             live=True,
@@ -205,7 +206,8 @@ def special_ledgers(folder: Path) -> dict[str, Ledger]:
     return {
         "live": live_ledger(),
         "growth": ledger_with_growth(),
-        "sockets that open": ledger_while_sockets_open(),
+        "sockets that open": ledger_while_sockets_change(2),
+        "sockets that close": ledger_while_sockets_change(0),
         "nothing": ledger_of_files({}),
         "slab links alone": ledger_of_files(
             {}, {"TCP": None, "tcp_bind_bucket": ":a", "eventpoll_epi": ":a", ":a": None}
