@@ -18,7 +18,7 @@ from tcptop.text import units
 from tcptop.text.line import WARNING, Line, paragraph, text_of
 from tcptop.view import View
 from tcptop.view.choices import Choices
-from tcptop.view.trends import Series, Trends
+from tcptop.view.trends import Trends, present_point
 from tcptop.widgets.big_number import HEIGHT, draw_big_number
 from tcptop.widgets.cell_width import cell_width, first_fitting, line_width
 from tcptop.widgets.graph import NO_PAST, no_graph_reason, past_columns, past_values, sparkline
@@ -212,26 +212,30 @@ def _memory_facts(
 
 def _growth_text(view: View, total_bytes: float) -> str:
     """The growth per second over the last GROWTH_STEPS steps, as text; empty if it is unknown."""
-    change = _change(view.trends, view.trends.tcp_bytes)
+    change = _change(view.trends, "tcp_bytes")
     if change is None:
         return ""
     per_s, _ = change
     return "steady" if abs(per_s) < STEADY_SHARE * total_bytes else f"{units.signed_size(per_s)}/s"
 
 
-def _change(trends: Trends, series: Series) -> tuple[float, float] | None:
+def _change(trends: Trends, name: str) -> tuple[float, float] | None:
     """The change per second of a figure that belongs to the counts of slabs, and its period in s; None if unknown.
 
     The change is that between the last count of slabs and the one GROWTH_STEPS steps before; if the slabs are counted
-    more seldom, the one before the last. The rates of memory and of sockets so have the same two moments.
+    more seldom, the one before the last. The rates of memory and of sockets so have the same two moments. If the
+    sockets have changed fast since the last complete step, the present sample is the later moment.
     """
     counted = [
         (at_s, value)
-        for at_s, total, value in zip(trends.counted_at_s, trends.tcp_bytes, series, strict=False)
+        for at_s, total, value in zip(trends.counted_at_s, trends.tcp_bytes, getattr(trends, name), strict=False)
         if at_s is not None and total is not None and value is not None
     ]
     if not counted:
         return None
+    now = present_point(trends, name)
+    if now is not None and now[0] > counted[-1][0]:
+        counted.append(now)
     last_s, end = counted[-1]
     earlier = [each for each in counted if each[0] < last_s]
     if not earlier:
@@ -253,7 +257,7 @@ def _socket_facts(ledger: Ledger, view: View, mode: AccountingMode, columns: int
     """
     counts, rates = ledger.sockets, (view.rates or ledger).sockets
     trends = view.trends
-    change = _change(trends, trends.counted_sockets if mode == "full" else trends.counted_time_wait)
+    change = _change(trends, "counted_sockets" if mode == "full" else "counted_time_wait")
     per_s, over = (None, "") if change is None else (change[0], f" over {change[1]:.0f} s")
     if mode == "full":
         number, per_s = units.count(counts.allocated), rates.allocated_per_s if per_s is None else per_s
