@@ -291,10 +291,12 @@ def _cgroup(snapshot: Snapshot, table: CacheTable, cost: ConnectionCost, headroo
     if per_socket is not None and per_socket.high and not nearest.cache_unknown_because and unknown is None:
         left = int(nearest.left / per_socket.high)
         charge = bounds_span(per_socket, exact_bytes)
-        is_at_least = per_socket.low < per_socket.high
+        is_at_least = per_socket.low < per_socket.high and nearest.left > 0
         charged = "objects and buffers" if charged_buffers(snapshot, Amount(1.0, 1.0)).high else "objects"
-        notes.append(f"at least so many: a socket is charged {charge} B of {charged}")
+        notes.append(f"{'at least so many: ' if is_at_least else ''}a socket is charged {charge} B of {charged}")
         notes.append(unknown_charge_text(snapshot))
+    elif not nearest.left and not nearest.cache_unknown_because:
+        left = 0  # whatever a socket is charged, and whatever other limits the cgroups above have
     notes.append(buffer_limit_text(cgroup))
     limit = _limit(CGROUP_LIMIT, Use(nearest.used, nearest.maximum), left, "; ".join(filter(None, notes)))
     yield limit._replace(

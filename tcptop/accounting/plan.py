@@ -383,7 +383,7 @@ def _limit(
         if not limit.used_is_at_most and (high if high < inf else low):
             sure = 0 if error is None and limit.used is not None else max(0, free - (error or 0))
             if limit.maximum_is_at_most:
-                sure, are_at_most = 0, True
+                sure, are_at_most = 0, free > 0
             connections = int(sure * request.connections / high)
             if (error != 0 or (limit.name == "tcp_mem" and low < high and free > 0)) and low and most < inf:
                 high_connections = int(max(0, most) * request.connections / low)
@@ -429,7 +429,7 @@ def _is_lower_bound(
     if connections is None or free is None or high == inf:
         return False
     if limit.name == CGROUP_LIMIT:
-        return low < high
+        return low < high and free > 0
     average = (low + high) / 2
     has_error = limit.used_error or (limit.name == "tcp_mem" and low < high)
     return bool(has_error and average) and connections < (1 - HIDDEN_ERROR_SHARE) * (

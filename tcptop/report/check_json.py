@@ -37,7 +37,7 @@ def checks_as_object(ledger: Ledger, checks: Sequence[Check], unchecked: Sequenc
 def _edge(check: Check, index: int) -> float | None:
     """A bound on the value of a check; None if the bound is unknown or infinite."""
     edge = inf if check.bounds is None else check.bounds[index]
-    return None if edge == inf else float(number_text(edge))
+    return None if edge == inf else float(number_text(edge, up=index == 1))
 
 
 def _check(check: Check) -> Json:

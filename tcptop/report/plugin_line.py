@@ -170,9 +170,12 @@ def performance_data(check: Check) -> str:
     return ";".join([f"'{check.name}'={value}", *limits]).rstrip(";")
 
 
-def number_text(value: float) -> str:
-    """A number rounded down to two decimal places, so that a value below a threshold never looks like the threshold."""
-    return f"{_floored(value, 2):.2f}".rstrip("0").rstrip(".")
+def number_text(value: float, up: bool = False) -> str:
+    """A number rounded down to two decimal places, so that a value below a threshold never looks like the threshold.
+
+    `up` is True for an upper bound, which is rounded up.
+    """
+    return f"{_raised(value, 2) if up else _floored(value, 2):.2f}".rstrip("0").rstrip(".")
 
 
 def _raised(value: float, digits: int) -> float:

@@ -505,6 +505,30 @@ CGROUP = {
 }
 
 
+@pytest.mark.parametrize("maximum", [0, 300_000_000, 320_000_000])
+def test_exactly_0_fit_below_a_cgroup_limit_that_is_surely_reached(root: Path, maximum: int) -> None:
+    path = edited(root, level("a", str(maximum), "320000000"))
+    arguments = ("--root", path, "--cgroup", "a")
+    report = json.loads(forked_program.run("--json", *arguments).stdout)
+    [row] = [row for row in report["limits"] if row["name"] == "memory_cgroup"]
+    assert (row["headroom_sockets"], row["headroom_is_at_least"]) == (0, False)
+    assert "at least so many" not in row["note"]
+    plan = ("plan", *arguments, "--connections", "1000")
+    [row] = [
+        row
+        for row in json.loads(forked_program.run(*plan, "--json").stdout)["limits"]
+        if row["name"] == "memory_cgroup"
+    ]
+    assert (row["connections"], row["connections_are_at_least"], row["connections_are_at_most"]) == (0, False, False)
+    assert "after at least 0" not in " ".join(forked_program.run(*plan).stdout.split())
+
+
+def test_the_upper_bound_in_json_is_rounded_up(root: Path) -> None:
+    path = edited(root, {"proc/sys/fs/file-nr": "1234\t0\t99999\n", "proc/sys/fs/file-max": "99999\n"})
+    [check] = json.loads(forked_program.run("check", "--json", "--root", path, "file_max").stdout)["checks"]
+    assert (check["low"], check["value"], check["high"]) == (0.97, 1.23, 1.5)
+
+
 @pytest.mark.parametrize("path", ["web.slice", "/sys/fs/cgroup/web.slice", "/web.slice/", "./web.slice"])
 def test_a_memory_cgroup_is_one_more_limit(root: Path, run: Run, path: str) -> None:
     found = run("--root", edited(root, CGROUP), "--cgroup", path)
