@@ -34,6 +34,7 @@ from tcptop.explanation.numa_page import numa_page
 from tcptop.explanation.relations_page import relations_page
 from tcptop.explanation.states_page import average_sentence, states_page
 from tcptop.kernel.call_paths import CALL_PATH_PAGES
+from tcptop.kernel.limits import LIMITS
 from tcptop.kernel.objects import (
     AVERAGE_OF_FAMILIES,
     KERNEL_OBJECTS,
@@ -188,8 +189,9 @@ def page_of_label(ledger: Ledger, label: str) -> Page | None:
 def explain_word(ledger: Ledger, word: str) -> Page | None:
     """The page that explains a word: its entries in the glossary, and the page or the objects with this name.
 
-    The page of exactly this name comes before the entries, unless it begins with a definition itself; the page of a
-    cache or of objects comes after them. Entries of further meanings of the word follow the first one.
+    The page of exactly this name comes before the entries, unless it begins with a definition itself; the entry of a
+    limit comes before a page of its name. The page of a cache or of objects comes after the entries. Entries of further
+    meanings of the word follow the first one.
 
     For a text from the screen, the page has the entries of all names in the text. For a single word that is no name,
     it has the entries whose names contain the word. The page is None if there is no such entry, and the word is not the
@@ -216,9 +218,15 @@ def explain_word(ledger: Ledger, word: str) -> Page | None:
     title = entries[0].word if page is None else page.title
     is_name = page is not None and page.body is None and any(fold_word(each.name) == fold_word(name) for each in PAGES)
 
+    is_limit = any(limit.label == entries[0].word for limit in LIMITS)
+
     def lines(ledger: Ledger, columns: int) -> list[Line]:
         sentence = average_sentence(ledger) if entries[0].word in OF_AVERAGE else ""
         drawn = [] if page is None else (page.body or page.lines)(ledger, columns)
+        if is_name and is_limit:
+            others = list(entry_lines(entries[1:], columns))
+            above = _heading("Other meanings of", name, columns) if others else []
+            return [*entry_lines(entries[:1], columns), *drawn, EMPTY_LINE, *above, *others]
         if is_name:
             return [*drawn, EMPTY_LINE, *_heading("The word", name, columns), *entry_lines(entries, columns)]
         has_others = len(meanings) > 1 or subject is not None

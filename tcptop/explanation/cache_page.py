@@ -130,7 +130,7 @@ def _draw_row(ledger: Ledger, line: CacheLine, columns: int) -> Iterator[Line]:
             if _others_are_sockets(ledger, row):
                 idle_error += ": the other ones are sockets"
             elif row.idle_error_objects != row.active_objects:
-                idle_error += ": no more fit on them"
+                idle_error += " (that is all those lists can hold)"
         elif row.active_objects and row.idle_error_objects is None:
             idle_error = "; how many of these are free, on CPUs' lists, is not known"
         yield from fact_lines(
@@ -211,7 +211,8 @@ def _draw_object(ledger: Ledger, item: KernelObject, columns: int) -> Iterator[L
     attributes = attributes_of(ledger, line) if line is not None else None
     for title, text in size_facts(item, size, line, layout, attributes):
         yield from fact_lines(title, text, columns)
-    yield from fact_lines("source", BASIS_TEXTS[size.basis], columns)
+    without = "; no BTF: members not shown" if layout is None and item.btf_struct and not ledger.structs else ""
+    yield from fact_lines("source", f"{BASIS_TEXTS[size.basis]}{without}", columns)
     if line is not None:
         yield from _draw_slab(line, columns)
     if layout is not None:

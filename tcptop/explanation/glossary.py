@@ -254,6 +254,7 @@ SOCKET_ENTRIES: tuple[Entry, ...] = (
         "net/core/sock.c, sk_memory_allocated_add(); /proc/sys/net/core/mem_pcpu_rsv",
         (
             "counter's error",
+            "counter",
             "below counter's error",
             "count within its error",
             "counter ± 8.0 MiB",
@@ -274,7 +275,13 @@ SOCKET_ENTRIES: tuple[Entry, ...] = (
         "Network namespace: a set of interfaces, ports and counters of its own, as each container has.",
         "this netns is the one that tcptop reads; all netns and machine count every namespace.",
         "/proc/net belongs to one namespace; net/core/net_namespace.c",
-        ("this netns", "all netns", "network namespace", "namespace", "here", "scope"),
+        ("this netns", "network namespace", "namespace", "here", "scope"),
+    ),
+    Entry(
+        "all netns",
+        "Counted over every network namespace, containers included: `all netns ≤ 33`.",
+        "Beside a count of this netns it says how many there are at most on the machine.",
+        "/proc/slabinfo, active objects of tw_sock_TCP and tw_sock_TCPv6",
     ),
     Entry(
         "machine",
@@ -1011,7 +1018,8 @@ LIMIT_ENTRIES: tuple[Entry, ...] = (
     ),
     Entry(
         "fewest fit first",
-        "The order of the limits: alarms, then the limits that stop new sockets, those with the fewest that fit first.",
+        "The order of the limits: alarms (TIME_WAIT's only in its own view, since it stops no new socket), then limits"
+        " that stop new sockets, those with the fewest that fit first.",
         "Limits that stop no new socket, such as that of orphans, come behind; those whose use is not known come last."
         " A limit overtakes another one after ten seconds.",
         "tcptop",
@@ -1231,6 +1239,14 @@ HOLDER_ENTRIES: tuple[Entry, ...] = (
         "BUFFERS is the sum of unread, unsent and reserved. The kernel takes whole pages, and returns them later.",
         "sk_forward_alloc, in SKMEMINFO",
         ("BUFFERS", "forward-allocated"),
+    ),
+    Entry(
+        "taken in advance",
+        "The part of TCP's buffers that no data is in: pages that sockets have taken before they need them.",
+        "The limit tcp_mem counts it; the total of TCP's memory leaves it out. In the table of who holds the sockets it"
+        " is `reserved`.",
+        "include/net/sock.h, sk_forward_alloc",
+        ("in advance",),
     ),
     Entry(
         "OWNER",
@@ -1524,7 +1540,8 @@ SCREEN_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "0-9[]",
         "The keys that choose a node: the digit of its number, [ the one before, ] the next.",
-        "All panes then show this node alone; = shows all nodes again.",
+        "The caches and free blocks then show this node alone; the other panes stay the machine's. = shows all nodes"
+        " again.",
         "tcptop",
         ("0-9", "[", "]", "[ ]", "[]"),
     ),

@@ -8,7 +8,7 @@ from tcptop.explanation.slab_loss import slab_loss
 from tcptop.ledger import CacheLine, Ledger
 from tcptop.snapshot import CacheAttributes
 from tcptop.text import units
-from tcptop.text.line import EMPTY_LINE, Line
+from tcptop.text.line import EMPTY_LINE, Line, paragraph
 from tcptop.text.table import TableRow, fact_lines, make_headings, table_lines
 
 NO_ATTRIBUTES = "not read yet, or not in the recording"
@@ -30,6 +30,7 @@ DEBUG_FLAGS: Mapping[str, str] = {
 """Attributes with the value 0 or 1 that the boot parameter slab_debug switches on."""
 DEBUG_BYTES = ("red_zone", "store_user")
 """Debugging attributes that add bytes to each object (mm/slub.c, calculate_sizes)."""
+OTHER_MOMENT = "read at another moment than the counts of now"
 NODE_COUNTS = ("slabs", "partial", "cpu_slabs", "total_objects")
 NODE_HEADINGS = make_headings("<NODE", "SLABS", "PARTLY USED", "ON CPUS", "OBJS", "", least=("ON CPUS", "PARTLY USED"))
 
@@ -52,7 +53,15 @@ def slab_section(ledger: Ledger, line: CacheLine, columns: int, with_sizes: bool
             (str(node), *(units.count(by_node[name].get(node, 0) if name in by_node else None) for name in NODE_COUNTS))
             for node in nodes
         ]
+        if _other_moment(row, attributes):
+            yield from paragraph(f" By node ({OTHER_MOMENT}):", columns - 1, "dim")
         yield from table_lines(NODE_HEADINGS, [TableRow(each) for each in cells], columns)
+
+
+def _other_moment(row: CacheLine, attributes: CacheAttributes | None) -> bool:
+    """True if the attributes' number of slabs is another than that of slabinfo."""
+    slabs = attributes.numbers.get("slabs") if attributes is not None else None
+    return slabs is not None and row.slabs not in (slabs, None)
 
 
 def attributes_of(ledger: Ledger, line: CacheLine) -> CacheAttributes | None:
@@ -114,7 +123,7 @@ def _facts(ledger: Ledger, row: CacheLine, attributes: CacheAttributes | None) -
     slabs, partial, on_cpus = (numbers.get(name) for name in ("slabs", "partial", "cpu_slabs"))
     if slabs is not None and partial is not None and on_cpus is not None:
         full = max(0, slabs - partial - on_cpus)
-        moment = "" if row.slabs in (slabs, None) else "; read at another moment than the counts above"
+        moment = f"; {OTHER_MOMENT}" if _other_moment(row, attributes) else ""
         yield (
             "slabs",
             f"{units.count(slabs)}: {units.count(full)} full, {units.count(partial)} partly full,"
@@ -141,7 +150,7 @@ def _facts(ledger: Ledger, row: CacheLine, attributes: CacheAttributes | None) -
         yield (
             "in structs",
             f"{most}{units.count(loss.used_bytes)} of {units.count(loss.total_bytes)} B:"
-            f" {units.percent(loss.used_bytes / loss.total_bytes, ' ')} is in structs of active objects",
+            f" {most}{units.percent(loss.used_bytes / loss.total_bytes, ' ')} is in structs of active objects",
         )
         yield "loss", f"{least}{units.count(loss.lost_bytes)} B: {parts}"
     if attributes is not None and attributes.doubt is not None:

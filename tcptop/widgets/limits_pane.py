@@ -106,7 +106,7 @@ class LimitsPane(ScrollPane):
 
         Without a title line, the first line has the nearest limit and the machine's headroom.
         """
-        foot = () if self._view.player is not None else unlooked_line(ledger, choices.mode)
+        foot = () if self._view.player is not None else unlooked_line(ledger, choices.mode, columns)
         has_foot = bool(foot) and rows - (self._view.since is not None) >= MIN_ROWS_WITH_FOOT
         lines = super().lines(ledger, choices, columns, rows - has_foot)
         if has_foot:
@@ -186,7 +186,7 @@ class LimitsPane(ScrollPane):
         return f"+{number} more alarm{'s' if number > 1 else ''}" if number and self._body_height else ""
 
 
-def unlooked_line(ledger: Ledger, mode: AccountingMode) -> Line:
+def unlooked_line(ledger: Ledger, mode: AccountingMode, columns: int) -> Line:
     """The limits that only a look at the sockets tells, if none was made lately; empty otherwise, or of a saved tree.
 
     Another machine is looked at only by a program on that machine.
@@ -197,8 +197,10 @@ def unlooked_line(ledger: Ledger, mode: AccountingMode) -> Line:
     since = ""
     if ledger.holders is not None and ledger.holders.age_s is not None:
         since = f" for {units.seconds(round(ledger.holders.age_s))}"
-    start: Piece = (f"{', '.join(names)}   not looked at{since}: ", "dim")
-    return (start, ("W", "accent")) if is_here(ledger) else (start, ("tcptop who there", "dim"))
+    key: Piece = ("W", "accent") if is_here(ledger) else ("tcptop who there", "text")
+    looked = f"{', '.join(names)}   not looked at{since}"
+    text = first_fitting((f"{looked}, may come first: ", f"{looked}: "), columns - len(key[0]))
+    return ((text, "text"), key)
 
 
 def shown_limits(ledger: Ledger, mode: AccountingMode) -> Sequence[Limit]:

@@ -22,7 +22,7 @@ from tcptop.kernel.call_paths import CALL_PATH_PAGES
 from tcptop.kernel.objects import CGROUP_VECTORS, KERNEL_OBJECTS, OBJECT_OF_CACHE, State
 from tcptop.ledger import SCOPE_LABELS, Ledger
 from tcptop.report.as_text import as_text
-from tcptop.snapshot import MemoryCgroups, Reading, StructLayout, StructMember
+from tcptop.snapshot import CacheAttributes, MemoryCgroups, Reading, StructLayout, StructMember
 from tcptop.text.ascii import report_to_ascii
 from tcptop.text.line import text_of
 
@@ -839,7 +839,7 @@ def test_free_objects_of_socks_are_those_beyond_the_sockets() -> None:
     assert "≤ 15 may be free, on CPUs' lists: the other ones are sockets" in fact_text(
         draw(page_of_cache("TCP"), figures, 200), "now"
     )
-    assert "no more fit on them" in fact_text(draw(page_of_cache("pid"), figures, 200), "now")
+    assert "(that is all those lists can hold)" in fact_text(draw(page_of_cache("pid"), figures, 200), "now")
 
 
 def test_the_page_of_attached_objects_begins_with_what_they_are() -> None:
@@ -850,3 +850,48 @@ def test_the_page_of_attached_objects_begins_with_what_they_are() -> None:
     assert shown[0] == " attached"
     assert shown[1].startswith("   Objects that a socket has only if")
     assert sum("Objects that a socket has only if" in line for line in shown) == 1
+
+
+@pytest.mark.parametrize(
+    ("word", "heads"),
+    [
+        ("memory", ["memory", "SLAB MEMORY", "Other meanings of “memory”:"]),
+        ("counter", ["error of the counter", "Other meanings of “counter”:", "events"]),
+        ("taken in advance", ["taken in advance"]),
+        ("all netns", ["all netns"]),
+    ],
+)
+def test_the_entry_of_a_limit_comes_first_and_other_meanings_last(word: str, heads: list[str]) -> None:
+    figures = ledger("6.1-8n", "established")
+    page = explain_word(figures, word)
+    assert page is not None
+    lines = draw(page, figures, 100)
+    found = [next(index for index, line in enumerate(lines) if line.strip().startswith(head)) for head in heads]
+    assert found == sorted(found)
+    assert "SLAB MEMORY" not in heads or found[0] == 0
+
+
+def test_a_share_of_bytes_that_is_a_bound_says_so() -> None:
+    figures = ledger("5.10-4n", "established")
+    chosen = CacheAttributes("filp", {"object_size": 256}, {}, None, None)
+    filp = fact_text(draw(page_of_cache("filp"), figures._replace(chosen_cache=chosen), 200), "in structs")
+    assert re.match(r"≤ [\d ]+ of [\d ]+ B: ≤ [\d.]+ %", filp)
+
+
+def test_the_counts_by_node_of_another_moment_say_so_themselves() -> None:
+    figures = ledger("6.1-8n", "established")
+    line = figures.cache("filp")
+    assert line is not None
+    assert line.slabs is not None
+    for more in (0, 10):
+        numbers = {"slabs": line.slabs + more, "partial": 0, "cpu_slabs": 0}
+        by_node = {"slabs": {0: line.slabs + more}}
+        attributes = CacheAttributes("filp", numbers, by_node, None, None)
+        lines = draw(page_of_cache("filp"), figures._replace(chosen_cache=attributes), 100)
+        at = next(index for index, each in enumerate(lines) if each.lstrip().startswith("NODE"))
+        assert ("read at another moment" in lines[at - 1]) == bool(more)
+
+
+def test_without_btf_the_source_of_the_sizes_says_that_members_are_not_shown() -> None:
+    figures = ledger("6.1-8n", "established")
+    assert fact_text(draw(page_of_cache("filp"), figures, 100), "source").endswith("no BTF: members not shown")

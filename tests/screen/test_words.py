@@ -210,7 +210,7 @@ def phrases_in(text: str) -> Iterator[str]:
         ("held by CPUs", "held by CPUs"),
         ("idle", "idle"),
         ("332 B idle", "idle"),
-        ("all netns ≤ 30", "netns"),
+        ("all netns ≤ 30", "all netns"),
         ("paused at 1 of 45, SPACE plays", "live"),
         ("reading 34 %", "recording"),
         ("* merged", "merged"),
