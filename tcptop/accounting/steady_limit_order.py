@@ -11,7 +11,7 @@ from itertools import combinations
 from typing import NamedTuple
 
 from tcptop.kernel.limits import LimitName
-from tcptop.ledger import ALARM_STATES, AccountingMode, Ledger, Limits
+from tcptop.ledger import ALARM_STATES, AccountingMode, Ledger, Limit, Limits
 
 HOLD_S = 10.0
 """Time in seconds for which a limit must be nearer than the limit above it, before the two limits exchange their
@@ -58,7 +58,7 @@ def _hold_order(previous: LimitOrder, ledger: Ledger, mode: AccountingMode) -> L
     is_next = at_s is not None and previous.at_unix_s is not None and 0 <= at_s - previous.at_unix_s <= MAX_GAP_S
     if at_s is None or not is_next or set(previous.names) != set(place):
         return LimitOrder(at_s, tuple(place))
-    severity = {limit.name: ALARM_STATES.index(limit.state) if limit.state in ALARM_STATES else -1 for limit in rows}
+    limit_of = {limit.name: limit for limit in rows}
     since_s = {
         (upper, lower): previous.nearer_since_s.get((upper, lower), at_s)
         for upper, lower in combinations(previous.names, 2)
@@ -69,11 +69,26 @@ def _hold_order(previous: LimitOrder, ledger: Ledger, mode: AccountingMode) -> L
         position = len(names)
         while position:
             pair = names[position - 1], name
-            if pair not in since_s or (severity[name] <= severity[pair[0]] and at_s - since_s[pair] < HOLD_S):
+            moves_at_once = _moves_at_once(limit_of[name], limit_of[pair[0]])
+            if pair not in since_s or (not moves_at_once and at_s - since_s[pair] < HOLD_S):
                 break
             position -= 1
         names.insert(position, name)
     return LimitOrder(at_s, tuple(names), since_s)
+
+
+def _moves_at_once(lower: Limit, upper: Limit) -> bool:
+    """True if `lower` has a more severe alarm than `upper`, or stops sockets where `upper` stops none."""
+    return _severity(lower) > _severity(upper) or (_is_quiet(upper) and lower.stops_new_sockets)
+
+
+def _severity(limit: Limit) -> int:
+    return ALARM_STATES.index(limit.state) if limit.state in ALARM_STATES and not _is_quiet(limit) else -1
+
+
+def _is_quiet(limit: Limit) -> bool:
+    """True for the limit of mini-sockets where it stops none of the counted sockets: its state is no alarm."""
+    return limit.concerns == "TIME_WAIT" and not limit.stops_new_sockets
 
 
 def in_order(ledger: Ledger, orders: LimitOrders) -> Ledger:

@@ -166,7 +166,7 @@ def make_parser() -> Parser:
         help="growth: seconds between two samples (1)",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object in place of the line")
-    parser.add_argument("--who", action="store_true", help="look at all sockets once: nofile, ports, listen queues")
+    parser.add_argument("--who", action="store_true", help="look at all sockets once: nofile, ports, accept queues")
     parser.add_cgroup_option()
     parser.add_root_option()
     parser.add_argument("-r", "--replay", metavar="FILE", help="a recording: its last sample")
@@ -191,6 +191,7 @@ def _parse_options(arguments: Sequence[str]) -> argparse.Namespace:
 def _parse_name(text: str, place: str = "") -> str:
     """The name of a check; the names of the screen (`orphans`) and of the line (`file-max`) are taken, too."""
     name = {spelling: limit.name for limit in LIMITS for spelling in (limit.label, limit.spelling)}.get(text, text)
+    name = "listen_queues" if text == "accept_queues" else name
     if name not in CHECK_NAMES:
         raise TcptopError(f"{place}there is no check {text!r:.60}; there are: {', '.join(CHECK_NAMES)}")
     return name

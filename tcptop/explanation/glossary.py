@@ -303,7 +303,7 @@ SOCKET_ENTRIES: tuple[Entry, ...] = (
         " dropped, and clients repeat them. The program sets the length by listen(2), at most sysctl"
         " net.core.somaxconn.",
         "net/ipv4/inet_connection_sock.c, inet_csk_reqsk_queue_add()",
-        ("backlog", "listen queue", "listen queues", "somaxconn"),
+        ("backlog", "accept queues", "listen queue", "listen queues", "somaxconn"),
     ),
     Entry(
         "SYN cookie",
@@ -1012,7 +1012,7 @@ LIMIT_ENTRIES: tuple[Entry, ...] = (
         "headroom",
         "How many more sockets fit until the first limit is reached.",
         "Memory counts the free pages of all nodes above the low watermark, and what reclaim would free. Only known"
-        " limits count: of nofile, ports and listen queues only a look at the sockets tells (W).",
+        " limits count: of nofile, ports and accept queues only a look at the sockets tells (W).",
         "tcptop; key i, page headroom, has every limit",
         ("fits more", "room", "more", "known limits", "first of known limits"),
     ),
@@ -1162,7 +1162,7 @@ LIMIT_ENTRIES: tuple[Entry, ...] = (
         "What the kernel does at the limit stands on the page headroom. The second threshold is 95 % for most limits."
         " In JSON the state of both is `full`.",
         "tcptop; settings file, [limits.NAME] critical",
-        ("critical", "critical from", "has left", "full: skipped"),
+        ("critical", "critical from", "has left", "full: closes skip it"),
     ),
     Entry(
         "events",
@@ -1345,7 +1345,7 @@ HOLDER_ENTRIES: tuple[Entry, ...] = (
         "DROPS",
         "Segments or connections that these sockets have dropped since they were opened.",
         "Alone it is no fault: with TCP_DEFER_ACCEPT the kernel counts a drop for each connection. `! DROPS` of the"
-        " limit listen queues: within the last minute, accept queues were full and handshakes were dropped.",
+        " limit accept queues: within the last minute, accept queues were full and handshakes were dropped.",
         "sk_drops, in SKMEMINFO",
         ("dropped",),
     ),
@@ -1533,7 +1533,7 @@ SCREEN_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "W",
         "The key of the look at all sockets: who holds them, by process, container, port, state or user.",
-        "Only a look tells the use of nofile, ports and listen queues. `tcptop who` prints the same.",
+        "Only a look tells the use of nofile, ports and accept queues. `tcptop who` prints the same.",
         "net/ipv4/inet_diag.c",
         ("key W",),
     ),

@@ -279,7 +279,7 @@ def is_here(ledger: Ledger) -> bool:
 
 
 def unlooked_sentences(ledger: Ledger) -> list[str]:
-    """The limits that only a look would tell, and the listen overflows since boot; empty after a look without any."""
+    """The limits that only a look would tell, and the listen overflows of this netns; empty after a look without any."""
     names = unlooked_names(ledger.limits["full"], long=True)
     texts: list[str] = []
     if names:
@@ -292,7 +292,7 @@ def unlooked_sentences(ledger: Ledger) -> list[str]:
 def listen_overflows_text(ledger: Ledger) -> str:
     """How many connections the accept queues of this network namespace have dropped; empty if none or unknown."""
     dropped = next((event.total for event in ledger.events if event.name == LISTEN_OVERFLOWS), None)
-    return f"{units.counted(dropped, 'listen overflow')} since boot" if dropped else ""
+    return f"{units.counted(dropped, 'listen overflow')} since this netns began" if dropped else ""
 
 
 def nearly_full_text(limits: Limits) -> str:
@@ -384,6 +384,21 @@ def alarm_variants(limits: Sequence[Limit], events: Sequence[Event]) -> list[Lin
     ]
 
 
+def alarm_texts(limits: Limits) -> list[str]:
+    """Variants of the alarms on limits for a report, from long to short; empty without any.
+
+    The shortest has the first alarm and the number of the others. The limit of mini-sockets, which stops no socket,
+    comes last and is left out first.
+    """
+    alarms = [limit for limit in limits.alarms if alarm_text(limit)]
+    loud = [limit for limit in alarms if limit.concerns != "TIME_WAIT"]
+    quiet = [_quiet_text(limit, _name_and_use(limit)) for limit in alarms if limit.concerns == "TIME_WAIT"]
+    named = [f"{state_text(limit)} {limit.label}" for limit in sorted(loud, key=is_reached, reverse=True)]
+    others = len(named) - 1
+    shortest = [f"{named[0]} (+{units.counted(others, 'more alarm')})"] if others > 0 else []
+    return list(dict.fromkeys([*filter(None, (", ".join([*named, *quiet]), ", ".join(named))), *shortest]))
+
+
 def _name_and_use(limit: Limit) -> str:
     """The label and the use of a limit; for a process that is nearly out of files, also what is left."""
     if limit.ratio is None:
@@ -394,7 +409,11 @@ def _name_and_use(limit: Limit) -> str:
 
 def _quiet_text(limit: Limit, name: str) -> str:
     """The limit of mini-sockets as a remark: `TIME_WAIT limit 93 %`, or that closed connections skip TIME_WAIT."""
-    return f"{limit.label} full: skipped" if is_reached(limit) else name.replace(limit.label, f"{limit.label} limit", 1)
+    return (
+        f"{limit.label} full: closes skip it"
+        if is_reached(limit)
+        else name.replace(limit.label, f"{limit.label} limit", 1)
+    )
 
 
 def ratio_text(limit: Limit) -> str:

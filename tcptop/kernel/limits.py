@@ -234,8 +234,8 @@ LIMITS: tuple[KernelLimit, ...] = (
     ),
     KernelLimit(
         name="listen_queues",
-        label="listen queues",
-        spelling="listen queues",
+        label="accept queues",
+        spelling="accept queues",
         concerns="every socket",
         scope="process",
         unit="connections",

@@ -10,13 +10,12 @@ from tcptop.explanation.events_page import SINCE, events_table, group_events, mo
 from tcptop.explanation.hardware_page import hardware_sentences
 from tcptop.explanation.headroom_page import headroom_page
 from tcptop.explanation.limit_texts import (
-    alarm_text,
+    alarm_texts,
     counted_buffers_text,
     headroom_number,
     headroom_sentence,
     headroom_sentences,
     ratio_text,
-    state_text,
     unlooked_sentences,
 )
 from tcptop.explanation.memory_page import (
@@ -125,7 +124,7 @@ def _summary(ledger: Ledger, width: int) -> Iterator[str]:
     """The three answers, a line for each: TCP's memory, the bytes of a connection, and the limit that is next.
 
     Lines below them name the limits that no look has told, which the third answer leaves out, and the listen overflows
-    since boot.
+    of this network namespace.
     """
     for variants in (_memory_answers(ledger), _cost_answers(ledger), _limit_answers(ledger)):
         texts = list(map(report_to_ascii, variants))
@@ -165,19 +164,26 @@ def _cost_answers(ledger: Ledger) -> list[str]:
 
 
 def _limit_answers(ledger: Ledger) -> list[str]:
-    """The limit that is reached first and how many more sockets fit; before it, the limits that have an alarm."""
+    """The limit that is reached first and how many more sockets fit; before it, the limits that have an alarm.
+
+    In a narrow report, the words on what fits give way to the alarms, and the first alarm stays whole.
+    """
     limits, first = ledger.limits["full"], ledger.limits["full"].first
-    alarms = ", ".join(f"{state_text(limit)} {limit.label}" for limit in limits.alarms if alarm_text(limit))
     all_known = first is None or all(limit.used is not None for limit in limits.rows)
     name = "next limit" if all_known else "next of known limits"
-    starts = [f"{alarms} now; {name}: ", f"{alarms}; next: "] if alarms else [f"{name.capitalize()}: "]
+    starts = [f"{alarms} now; {name}: " for alarms in alarm_texts(limits)] or [f"{name.capitalize()}: "]
+    short = [f"{alarms}; next: " for alarms in alarm_texts(limits)]
     if first is None:
-        return [f"{start}{text}" for start in starts for text in headroom_sentences(ledger)]
-    use = "" if first.ratio is None else f", {ratio_text(first)} % used"
-    number, buffers = headroom_number(ledger), counted_buffers_text(limits, ledger.headroom["full"])
-    fits = (f"{number} more sockets fit, {buffers}", f"{number} more, {buffers}")
-    texts = [f"{first.label}{each}; {text}" for each in (use, "") for text in fits]
-    return [*(f"{start}{text}" for start in starts for text in texts), f"{name.capitalize()}: {texts[-1]}"]
+        texts = headroom_sentences(ledger)
+    else:
+        use = "" if first.ratio is None else f", {ratio_text(first)} % used"
+        number, buffers = headroom_number(ledger), counted_buffers_text(limits, ledger.headroom["full"])
+        fits = (f"{number} more sockets fit, {buffers}", f"{number} more, {buffers}")
+        texts = [f"{first.label}{each}; {text}" for each in (use, "") for text in fits]
+    if not short:
+        return [f"{start}{text}" for start in starts for text in texts]
+    lines = [f"{start}{text}" for pair in zip(starts, short, strict=True) for start in pair for text in texts]
+    return [*lines, *(f"{alarms} now" for alarms in alarm_texts(limits))]
 
 
 def _head(ledger: Ledger) -> Iterator[str]:

@@ -10,7 +10,7 @@ from recorded import ledger
 
 from tcptop.accounting.steady_limit_order import HOLD_S, MAX_GAP_S, NO_ORDERS, hold_orders, in_order
 from tcptop.kernel.limits import LimitName
-from tcptop.ledger import Ledger, Limits
+from tcptop.ledger import Ledger, Limit, Limits
 
 BASE = ledger("6.1-4n", "established")
 LIMIT = BASE.limits["full"].rows[0]
@@ -62,6 +62,22 @@ def test_an_alarm_comes_up_at_once_and_goes_down_slowly() -> None:
         [sample(0, "abc"), sample(1, "cab", full="c"), sample(2, "abc"), sample(11, "abc"), sample(12, "abc")]
     )
     assert found == ["abc", "cab", "cab", "cab", "abc"]
+
+
+def test_the_full_limit_of_mini_sockets_keeps_no_alarm_back() -> None:
+    """It stops no socket, so the alarms, and the limits that stop sockets, go past it at once."""
+    quiet = LIMIT._replace(name="tcp_max_tw_buckets", concerns="TIME_WAIT", headroom_sockets=None, state="full")
+    first, second = (LIMIT._replace(name=name, state="ok") for name in ("file_max", "memory"))
+    queues = LIMIT._replace(name="listen_queues", headroom_sockets=None)
+
+    def at(at_s: float, *rows: Limit) -> Ledger:
+        limits = Limits(rows)
+        return BASE._replace(taken_at_unix_s=at_s, limits={"full": limits, "time_wait": limits})
+
+    before = at(0, first, quiet, second._replace(headroom_sockets=None), queues._replace(state="unknown"))
+    after = at(1, queues._replace(state="full"), first, second, quiet)
+    held = hold_orders(hold_orders(NO_ORDERS, before), after)["full"].names
+    assert held == ("listen_queues", "file_max", "memory", "tcp_max_tw_buckets")
 
 
 @pytest.mark.parametrize("at_s", [-1.0, MAX_GAP_S + 1, None])

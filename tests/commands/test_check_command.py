@@ -177,7 +177,7 @@ def test_the_limit_of_mini_sockets_is_critical_only_if_the_user_says_so(root: Pa
 def test_the_line_counts_the_listen_overflows_since_boot(root: Path, run: Run) -> None:
     netstat = "TcpExt: ListenOverflows ListenDrops\nTcpExt: 451 451\n"
     tree_ = edited(root, {"proc/net/netstat": netstat})
-    assert "; 451 listen overflows since boot" in run("--root", tree_).text
+    assert "; 451 listen overflows since this netns began" in run("--root", tree_).text
     assert "overflows" not in run("--root", tree_, "memory").text
 
 
@@ -429,7 +429,7 @@ def test_an_event_that_grew_is_the_reason_of_an_alarm(tmp_path: Path, run: Run) 
         assert found.state == "WARNING"
         assert "TCPTimeWaitOverflow grew by 4)" in found.text
         assert "critical from" not in found.text
-        assert "listen queues (ListenOverflows grew by 50; " in found.text
+        assert "accept queues (ListenOverflows grew by 50; " in found.text
     assert run("-r", path, "listen_queues").state == "WARNING"
     assert run("-r", path, "--at", "+0.1").state == "OK"
 
@@ -1017,7 +1017,12 @@ def test_of_an_undamaged_tree_every_limit_is_checked() -> None:
 
 def test_the_names_of_the_screen_and_of_the_line_are_taken(run: Run) -> None:
     """The line says `file-max`, and the screen says `orphans`."""
-    names = {"file-max": "file_max", "orphans": "tcp_max_orphans", "TIME_WAIT": "tcp_max_tw_buckets"}
+    names = {
+        "file-max": "file_max",
+        "accept_queues": "listen_queues",
+        "orphans": "tcp_max_orphans",
+        "TIME_WAIT": "tcp_max_tw_buckets",
+    }
     for shown, name in names.items():
         assert run("--root", TREE, shown, "--warn", f"{shown}=99") == run("--root", TREE, name, "--warn", f"{name}=99")
 
@@ -1037,14 +1042,14 @@ def test_a_queue_over_its_limit_that_has_dropped_connections_is_critical(queue: 
     [found] = run_checks(ledger, ["listen_queues"], {}, SocketGrowth(None, None), None)
     assert (found.state == "CRITICAL") == is_full
     assert ("full: the handshake is dropped" in found.alarm) == is_full
-    assert ("but listen queues are FULL" in " ".join(as_text(ledger).split())) == is_full
+    assert ("but accept queues are FULL" in " ".join(as_text(ledger).split())) == is_full
 
 
 def test_with_a_look_the_line_names_the_process_that_is_at_its_limit(tmp_path: Path, run: Run) -> None:
     look = look_text(net(), group("whole:10"), process(10, "hoarder", descriptors=990, limit=1_000))
     root = str(tree_with_look(tmp_path, look))
     assert "nofile 99.0 % (990 of 1 000 files in hoarder[10]; critical from 95 %)" in run("--who", "--root", root).text
-    assert "nofile, listen queues (only a look at the sockets tells: --who" in run("--root", root).text
+    assert "nofile, accept queues (only a look at the sockets tells: --who" in run("--root", root).text
     assert "goes without --who" in run("--who", "-r", "x").text
 
 
@@ -1080,7 +1085,7 @@ def test_the_line_says_that_a_look_saw_only_a_part(tmp_path: Path, run: Run) -> 
     hidden = str(tree_with_look(tmp_path / "hidden", look_text("hidden\tpid_namespace", *lines)))
     whole = str(tree_with_look(tmp_path / "whole", look_text(*lines)))
     for root in (part, hidden):
-        assert "listen queues 0.0 % (of the namespaces seen)" in run("--who", "--root", root, "listen_queues").text
+        assert "accept queues 0.0 % (of the namespaces seen)" in run("--who", "--root", root, "listen_queues").text
         assert "nofile 6.0 % (of the processes that were seen)" in run("--who", "--root", root).text
     assert "seen" not in run("--who", "--root", whole).text
 

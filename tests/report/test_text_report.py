@@ -6,11 +6,13 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
 from made_look import WHOLE_MACHINE, look_text, table_of, tree_with_look
 from recorded import each_recording, ledger, ledger_of, snapshot
 
 from tcptop.accounting import account
 from tcptop.explanation.limit_texts import headroom_number
+from tcptop.ledger import Limits
 from tcptop.report.as_text import as_text
 from tcptop.snapshot import Reading
 from tcptop.text.ascii import report_to_ascii
@@ -52,7 +54,7 @@ def test_the_first_three_lines_are_the_answers(kernel: str, phase: str) -> None:
     number = re.escape(report_to_ascii(headroom_number(found)))
     assert re.search(rf"; {number} more(?: sockets fit)?, {counted} buffers$", limit)
     assert unlooked == "nofile, accept queues and ports were not looked at"
-    empty, title, *_ = rest[1:] if rest[0].endswith("since boot") else rest
+    empty, title, *_ = rest[1:] if rest[0].endswith("since this netns began") else rest
     assert empty == ""
     assert title.startswith("tcptop: what TCP costs this kernel")
 
@@ -65,13 +67,39 @@ def test_what_no_look_has_told_is_said_and_how_to_look() -> None:
         event._replace(total=451 if event.name == "ListenOverflows" else event.total) for event in found.events
     )
     here = found._replace(live=True, host=found.host._replace(place=None), events=overflows)
-    assert as_text(here).splitlines()[3:6] == [f"{names}: tcptop who", "451 listen overflows since boot", ""]
+    assert as_text(here).splitlines()[3:6] == [
+        f"{names}: tcptop who",
+        "451 listen overflows since this netns began",
+        "",
+    ]
 
 
 def test_an_alarm_is_in_the_first_lines() -> None:
     reading: Reading[Any] = Reading("ok", table_of(*WHOLE_MACHINE), None, 3.0, 12, 5.0, None, None)
     found = account(snapshot("6.1-4n", "established")._replace(socket_table=reading))
-    assert as_text(found).splitlines()[2].startswith("FULL listen queues now; ")
+    assert as_text(found).splitlines()[2].startswith("FULL accept queues now; ")
+
+
+@pytest.mark.parametrize("more_words", [0, 40])
+def test_no_alarm_is_dropped_from_the_first_lines_however_long_they_are(more_words: int) -> None:
+    """The full accept queue, the nearly full process and memory; TIME_WAIT is full, too, but is no alarm."""
+    reading: Reading[Any] = Reading("ok", table_of(*WHOLE_MACHINE), None, 3.0, 12, 5.0, None, None)
+    found = account(snapshot("6.1-4n", "established")._replace(socket_table=reading))
+    limits = found.limits["full"]
+    states = {"nofile": "near", "memory": "near", "tcp_mem": "pressure", "file_max": "near", "tcp_max_orphans": "near"}
+    rows = [
+        limit._replace(
+            state="full"
+            if limit.name in ("listen_queues", "tcp_max_tw_buckets")
+            else states.get(limit.name, limit.state)
+        )
+        for limit in limits.rows
+    ]
+    found = found._replace(limits={**found.limits, "full": Limits(tuple(rows))})
+    line = as_text(found, width=80 + more_words).splitlines()[2]
+    assert line.startswith("FULL accept queues")
+    assert "(+5 more alarms)" in line or "TIME_WAIT" not in line
+    assert all(name in line for name in ("nofile", "memory", "tcp_mem", "orphans")) or "(+" in line
 
 
 def test_a_machine_without_slabinfo_says_what_is_not_known(tmp_path: Path) -> None:

@@ -159,7 +159,10 @@ async def test_the_headroom_is_that_of_the_known_limits(size: tuple[int, int], t
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
 async def test_a_full_time_wait_limit_says_that_it_stops_no_new_socket(size: tuple[int, int], tmp_path: Path) -> None:
     root = copy_recording("6.1-4n", "timewait", tmp_path)
-    for maximum, word, head_text in ((8192, "NEAR", "TIME_WAIT limit 97 %"), (7000, "FULL", "TIME_WAIT full: skipped")):
+    for maximum, word, head_text in (
+        (8192, "NEAR", "TIME_WAIT limit 97 %"),
+        (7000, "FULL", "TIME_WAIT full: closes skip it"),
+    ):
         (root / "proc/sys/net/ipv4/tcp_max_tw_buckets").write_text(f"{maximum}\n")
         [line] = [line for line in (await lines_of(root, size, LimitsPane))[1:] if "TIME_WAIT" in line]
         assert line.startswith(f"{word} TIME_WAIT ")

@@ -102,7 +102,7 @@ async def test_a_jump_names_what_grew_in_the_minute_before(file: Path) -> None:
         await wait_for_replay(pilot)
         line = pane_lines(app, HeadLine)[0]
         assert named_growth(line) == 15
-        assert "! DROPS listen queues" in line
+        assert "! DROPS accept queues" in line
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ async def test_a_live_growth_is_named_after_the_alarms_of_limits(
         host.texts[NETSTAT] = netstat(ListenOverflows=17, ListenDrops=22)
         await wait_until(pilot, lambda: "ListenOverflows" in pane_lines(app, HeadLine)[0], "the growth is named")
         line = screen_text(app).splitlines()[0]
-        assert "! DROPS listen queues  ! ListenOverflows +12, ListenDrops +13" in line
+        assert "! DROPS accept queues  ! ListenOverflows +12, ListenDrops +13" in line
         assert "live" in line or line.startswith(" established")
         assert line.isascii() or not ascii_only
         await pilot.press("k")
@@ -150,7 +150,7 @@ async def test_a_live_growth_is_named_after_the_alarms_of_limits(
         app.action_explain("events")
         await pilot.pause()
         rows = [line.split() for line in screen_text(app).splitlines()]
-        [row] = [row for row in rows if row[1:2] == ["ListenOverflows"] and "listen" in row]
+        [row] = [row for row in rows if row[1:2] == ["ListenOverflows"] and "accept" in row]
         assert "SINCE MARK" in screen_text(app)
         assert row[1:4] == ["ListenOverflows", "20", "+3"]
     host.close()

@@ -326,7 +326,7 @@ async def test_limits_that_only_a_dump_would_show_are_on_the_page_alone(size: tu
     async with tree_app(tree("6.1-4n")).run_test(size=size) as pilot:
         app = await wait_for_app(pilot)
         assert app._ledger is not None
-        names = ["ports", "nofile", "listen queues"]
+        names = ["ports", "nofile", "accept queues"]
         drawn = [text_of(line) for line in limit_lines(app._ledger, "full", size[0], {})]
         assert not [line for line in drawn if line.startswith(tuple(names))]
         page = " ".join(" ".join(map(text_of, headroom_page(app._ledger, 120))).split())
@@ -501,7 +501,7 @@ def test_a_row_of_a_look_has_its_age_and_is_no_alarm_after_a_minute(columns: int
 def test_a_queue_that_dropped_lately_drops_and_is_not_near_its_limit() -> None:
     found = ledger_of_look(net(alloc=4_000), listen(queue=0, limit=128), group("whole:10"), overflows=790)
     row = next(line for line in drawn(found, 100) if "queues" in line)
-    assert row.startswith("! DROPS listen queues")
+    assert row.startswith("! DROPS accept queues")
     assert "790 dropped" in row
     assert "NEAR" not in text_of(alarm_variants(found.limits["full"].alarms, [])[0])
 
