@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
-from tcptop.accounting.socket_average import changes_fast
 from tcptop.ledger import AccountingMode, Ledger
 
 STEP_S = 5
@@ -117,16 +116,3 @@ FIGURES: dict[str, Callable[[Ledger], float | None]] = {
     "counted_time_wait": lambda ledger: ledger.tcp_memory.counted_time_wait,
 }
 """Maps the name of each series in Trends to the function that computes the series' figure."""
-
-
-def present_point(trends: Trends, name: str) -> tuple[float, float] | None:
-    """The time and the figure of the latest sample, if its sockets are not those of the last complete step."""
-    if trends.latest is None:
-        return None
-    memory = trends.latest.tcp_memory
-    pairs = ((trends.counted_sockets, memory.counted_sockets), (trends.counted_time_wait, memory.counted_time_wait))
-    is_fast = any(
-        then and then[-1] is not None and now is not None and changes_fast(round(then[-1]), now) for then, now in pairs
-    )
-    value = FIGURES[name](trends.latest)
-    return None if not is_fast or memory.counted_at_s is None or value is None else (memory.counted_at_s, value)

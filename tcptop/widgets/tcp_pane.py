@@ -18,7 +18,7 @@ from tcptop.text import units
 from tcptop.text.line import WARNING, Line, paragraph, text_of
 from tcptop.view import View
 from tcptop.view.choices import Choices
-from tcptop.view.trends import Trends, present_point
+from tcptop.view.trends import Trends
 from tcptop.widgets.big_number import HEIGHT, draw_big_number
 from tcptop.widgets.cell_width import cell_width, first_fitting, line_width
 from tcptop.widgets.graph import NO_PAST, no_graph_reason, past_columns, past_values, sparkline
@@ -224,8 +224,10 @@ def _change(trends: Trends, name: str) -> tuple[float, float] | None:
 
     The change is that between the last count of slabs and the one GROWTH_STEPS steps before; if the slabs are counted
     more seldom, the one before the last. The rates of memory and of sockets so have the same two moments. If the
-    sockets have changed fast since the last complete step, the present sample is the later moment.
+    slabs were not counted beside the present sockets, the change is unknown.
     """
+    if trends.latest is not None and trends.latest.tcp_memory.outdated_because is not None:
+        return None
     counted = [
         (at_s, value)
         for at_s, total, value in zip(trends.counted_at_s, trends.tcp_bytes, getattr(trends, name), strict=False)
@@ -233,9 +235,6 @@ def _change(trends: Trends, name: str) -> tuple[float, float] | None:
     ]
     if not counted:
         return None
-    now = present_point(trends, name)
-    if now is not None and now[0] > counted[-1][0]:
-        counted.append(now)
     last_s, end = counted[-1]
     earlier = [each for each in counted if each[0] < last_s]
     if not earlier:
@@ -253,9 +252,12 @@ def _socket_facts(ledger: Ledger, view: View, mode: AccountingMode, columns: int
     """The number of sockets, and the change of this number per second, with its period if asked for and if it fits.
 
     In TIME_WAIT accounting, mini-sockets are counted instead. The change is that between the two counts of slabs that
-    the growth of the memory is computed from; as long as this growth is unknown, over the last five seconds.
+    the growth of the memory is computed from; as long as this growth is unknown, over the last five seconds. After a
+    burst that slabinfo does not count yet, no change is shown.
     """
     counts, rates = ledger.sockets, (view.rates or ledger).sockets
+    if ledger.tcp_memory.outdated_because is not None:
+        rates = rates._replace(allocated_per_s=None, time_wait_per_s=None)
     trends = view.trends
     change = _change(trends, "counted_sockets" if mode == "full" else "counted_time_wait")
     per_s, over = (None, "") if change is None else (change[0], f" over {change[1]:.0f} s")

@@ -256,3 +256,31 @@ async def test_the_change_of_sockets_names_its_period() -> None:
         assert any(re.search(r" sockets +\+\S+/s over \d+ s", line) for line in pane_lines(app, TcpPane)), pane_lines(
             app, TcpPane
         )
+
+
+async def test_no_rate_and_no_average_is_made_of_two_moments() -> None:
+    """A burst of sockets after slabinfo was read, on a machine that was quiet for some complete steps."""
+    async with tree_app(tree("6.1-4n")).run_test(size=(160, 50)) as pilot:
+        app = await wait_for_app(pilot)
+        for number in range(4):
+            await feed(pilot, sample(20, 20, 10.0 + 5 * number))
+        quiet = pane_lines(app, TcpPane)
+        assert quiet[0].endswith("steady")
+        assert quiet[1].endswith("0/s") or "0/s over" in quiet[1]
+        last = sample(20, 20, 26.0)
+        assert last.sockstat.value is not None
+        later = last.sockstat.value._replace(allocated=16_000)
+        await feed(
+            pilot,
+            last._replace(
+                monotonic_s=29.0,
+                taken_at_unix_s=1_000_029.0,
+                sockstat=last.sockstat._replace(value=later, taken_at_s=29.0),
+            ),
+        )
+        lines = pane_lines(app, TcpPane)
+        assert "steady" not in lines[0]
+        assert "16 000 sockets" in lines[1]
+        assert " 0/s" not in lines[1]
+        assert "≈" in "".join(lines[:3])
+        assert "average from" not in screen_text(app)
