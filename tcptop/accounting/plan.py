@@ -12,7 +12,7 @@ from tcptop.accounting.cgroup_charge import unknown_charge_text
 from tcptop.accounting.cgroup_limit import buffer_pressure_text, limit_owner, nearest_limit
 from tcptop.accounting.contradictions import without_contradictions
 from tcptop.accounting.free_memory import spare_pages
-from tcptop.accounting.headroom import share_of_objects
+from tcptop.accounting.headroom import EXACT_SHARE, share_of_objects
 from tcptop.accounting.limits import limit_state
 from tcptop.accounting.plan_needs import (
     Needs,
@@ -28,6 +28,7 @@ from tcptop.kernel.objects import SOCKS
 from tcptop.ledger import Amount, Ledger, Limit, LimitState
 from tcptop.ledger.amount import HIDDEN_ERROR_SHARE
 from tcptop.ledger.plan import (
+    PLANNED_BUFFERS,
     LimitVerdict,
     Plan,
     PlanBuffers,
@@ -222,7 +223,8 @@ def _limits(
         most_free,
     )
     free = most_free if memory.free is None else memory.free
-    yield _with_exact_connections(memory, free, lambda number: _most(needs_of(number).memory, memory.free is None))
+    memory = _with_exact_connections(memory, free, lambda number: _most(needs_of(number).memory, memory.free is None))
+    yield _with_range_of_buffers(memory, needs, needs_of)
     if CGROUP_LIMIT in rows:
         row = rows[CGROUP_LIMIT]
         if row.maximum is not None or row.used_error is None:
@@ -453,6 +455,30 @@ def _with_exact_connections(limit: PlanLimit, free: int | None, amount_of: Calla
         return limit
     sure = free if limit.connections_are_at_most else free - limit.used_error
     return limit._replace(connections=_most_connections(sure, amount_of))
+
+
+def _with_range_of_buffers(limit: PlanLimit, needs: Needs, needs_of: Callable[[int], Needs]) -> PlanLimit:
+    """The limit of memory, with the number of connections that fit if buffers take their least.
+
+    The limit is unchanged if the buffers are no range, or one of at most EXACT_SHARE of the plan, as in the headroom.
+    """
+    if limit.connections is None or limit.connections_are_at_most or limit.free is None or needs.missing:
+        return limit
+
+    def range_of(planned: Needs) -> float:
+        return sum(part.high_bytes - part.bytes for part in planned.parts if part.object == PLANNED_BUFFERS)
+
+    if range_of(needs) <= EXACT_SHARE * (needs.memory[1] - range_of(needs)):
+        return limit
+
+    def least(number: int) -> float:
+        planned = needs_of(number)
+        return planned.memory[1] - range_of(planned)
+
+    most = max(limit.high_connections or 0, _most_connections(limit.free, least) or 0)
+    if most <= limit.connections:
+        return limit
+    return limit._replace(high_connections=most, connections_are_at_least=True)
 
 
 def _most_connections(free: float, amount_of: Callable[[int], float]) -> int | None:

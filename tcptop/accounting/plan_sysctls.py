@@ -13,6 +13,7 @@ from tcptop.snapshot import Snapshot
 from tcptop.text.units import grouped
 
 NO_FIT = ", so the plan does not fit"
+NO_USE = "no value of net.ipv4.tcp_mem is of use until there is more memory"
 ERROR_UNKNOWN = "the error of its counter is not known"
 MIN_PAGE_BYTES = 4096
 """The smallest page size that Linux has, in bytes."""
@@ -56,9 +57,14 @@ def advised_sysctls(
         elif limit.name == "tcp_mem" and unit and now is not None:
             needed = -(-needed // unit)
             if needed > now[1] and of_memory == "exceeded":
-                found[limit.name] = "no value of net.ipv4.tcp_mem is of use until there is more memory"
+                found[limit.name] = NO_USE
             elif needed > now[1]:
-                advice = _tcp_mem_sysctl(limit, now, needed, memory_bytes, unit)
+                most = memory_bytes
+                if of_memory == "unknown":
+                    most = _usable_bytes(ledger, memory_bytes)
+                advice = _tcp_mem_sysctl(limit, now, needed, most, unit)
+                if of_memory == "unknown" and isinstance(advice, str):
+                    advice = NO_USE
                 if of_memory == "unknown" and isinstance(advice, PlanSysctl):
                     note = advice.note.removesuffix(NO_FIT)
                     advice = advice._replace(note="; ".join(filter(None, (note, "memory may not hold the plan"))))
@@ -84,7 +90,7 @@ def _sysctl(
         return f"no value of {name} is enough: {why}"
     note = ""
     if wanted > most:
-        note = f"capped, since {why}: {ceil(100 * needed / most)} % of it in use"
+        note = f"capped, since {why}: the plan would use {ceil(100 * needed / most)} % of this value"
         note += NO_FIT if limit.verdict == "exceeded" else ""
     return PlanSysctl(limit.name, name, (limit.maximum or 0,), (needed,), (min(wanted, most),), note)
 
@@ -109,6 +115,14 @@ def _tcp_mem_sysctl(
     third_is_capped = advised * 3 // 2 > most
     note = second.note or ("the third value capped, since the machine has less memory" if third_is_capped else "")
     return PlanSysctl(limit.name, second.name, now, three_values(needed), three_values(advised), note)
+
+
+def _usable_bytes(ledger: Ledger, memory_bytes: int | None) -> int | None:
+    """The memory that buffers can have: what they have now and what more sockets can take; None if unknown."""
+    more, charged = ledger.headroom["full"].with_reclaim_bytes, ledger.sockets.buffer_bytes
+    if more is None or charged is None:
+        return memory_bytes
+    return more + charged if memory_bytes is None else min(memory_bytes, more + charged)
 
 
 def machine_bytes(snapshot: Snapshot, ledger: Ledger) -> int | None:

@@ -11,6 +11,7 @@ from tcptop.explanation.limit_texts import (
     fits_more_text,
     headroom_sentence,
     maximum_text,
+    memory_least_text,
     memory_use_text,
     other_notes,
     ratio_text,
@@ -52,7 +53,7 @@ def headroom_page(ledger: Ledger, columns: int, mode: AccountingMode = "full") -
                 fits_more_text(limit),
                 SCOPE_LABELS.get(limit.scope, limit.scope),
             ),
-            note=_note(limit),
+            note=_note(limit, memory_least_text(headroom) if limit.name == "memory" else ""),
             role=state_role(limit),
         )
         for limit in limits.rows
@@ -68,11 +69,11 @@ def headroom_page(ledger: Ledger, columns: int, mode: AccountingMode = "full") -
     return lines
 
 
-def _note(limit: Limit) -> str:
-    """The reason for an alarm, the note of the limit, and how many more orphans or mini-sockets fit."""
+def _note(limit: Limit, least: str) -> str:
+    """The reason for an alarm, the least that fits, the note of the limit, and how many more of other objects fit."""
     reasons, more = alarm_reasons(limit)[:1], other_notes(limit, units.count)[:1]
     own = [limit.note] if limit.note and limit.note not in "; ".join([*reasons, *more]) else []
-    return "; ".join([*reasons, *own, *more])
+    return "; ".join([*reasons, *filter(None, [least]), *own, *more])
 
 
 def _memory_sentences(ledger: Ledger, headroom: Headroom) -> Iterator[str]:
@@ -89,6 +90,8 @@ def _memory_sentences(ledger: Ledger, headroom: Headroom) -> Iterator[str]:
             may_be_more = is_least and most > least
             size = units.exact_bytes(least, False if may_be_more else None)
             size = f"≥ {size}" if may_be_more else size
+            if may_be_more and memory_least_text(headroom):
+                size = units.bounds_span((least, most), units.exact_bytes)
             if may_be_more and least < 1:
                 size = f"≤ {units.exact_bytes(most, True)}"
             buffers = f" and {size} B of average buffers"
@@ -105,7 +108,11 @@ def _memory_sentences(ledger: Ledger, headroom: Headroom) -> Iterator[str]:
             yield charge_text
         if use_text := memory_use_text(ledger, headroom.mode):
             yield use_text
-    if headroom.is_at_most:
+    if memory_least_text(headroom):
+        yield (
+            "Memory: FITS MORE and what fits before reclaim are upper bounds, as the buffers are at their least there."
+        )
+    elif headroom.is_at_most:
         yield (
             "Memory: every number of sockets is an upper bound, because a part of a socket, the memory of its buffers"
             " or the protection of a zone is not known."

@@ -213,8 +213,9 @@ def headroom_sentences(ledger: Ledger, mode: AccountingMode = "full") -> list[st
         return [f"{unknown}{reason}", unknown, "headroom not known"]
     memory = ""
     if first.name != "memory" and headroom.sockets is not None:
-        sign = "≤ " if headroom.is_at_most else ""
-        memory = f"; memory for {sign}{units.rough_count(headroom.sockets, up=headroom.is_at_most)}"
+        memory = f"; memory for {memory_fits_text(headroom)}"
+    elif first.name == "memory" and (least := memory_least_text(headroom)):
+        memory = f"; {least}"
     if before_reclaim := before_reclaim_text(headroom):
         memory += f", {before_reclaim}"
     parts = (
@@ -315,8 +316,35 @@ def headroom_assumption(headroom: Headroom) -> str:
     return f"half client side, {'average buffers' if headroom.counts_buffers('memory') else 'no buffers'}"
 
 
+def memory_fits_text(headroom: Headroom) -> str:
+    """How many more sockets fit into memory: `1 230 000`; a range if the buffers are one; `≤ 381 000` if a bound."""
+    most = units.rough_count(headroom.sockets, up=headroom.is_at_most)
+    if memory_least_text(headroom):
+        return f"{units.rough_count(headroom.with_reclaim_low)} to {most}"
+    return f"{'≤ ' if headroom.is_at_most else ''}{most}"
+
+
+def memory_least_text(headroom: Headroom) -> str:
+    """How many more sockets fit into memory if buffers are at their most: `at least 634 000`.
+
+    The text is empty if that is not known, or if it is no other number.
+    """
+    least = headroom.with_reclaim_low
+    if not least or headroom.with_reclaim is None or not headroom.is_at_most:
+        return ""
+    text = units.rough_count(least)
+    return "" if text == units.rough_count(headroom.with_reclaim, up=True) else f"at least {text}"
+
+
 def socket_bytes_text(headroom: Headroom) -> str:
-    """The bytes of a socket from which the headroom of memory is computed, with `≥` if they are a lower bound."""
+    """The bytes of a socket from which the headroom of memory is computed.
+
+    They are a range if the buffers are one, and have `≥` if they are a lower bound.
+    """
+    if memory_least_text(headroom):
+        least, buffers = headroom.bytes_per_socket or 0.0, headroom.buffer_bytes or 0.0
+        most = least - buffers + (headroom.high_buffer_bytes or 0.0)
+        return f"{units.bounds_span((least, most), units.exact_bytes)} B"
     is_least = headroom.bytes_are_at_least
     return f"{'≥ ' if is_least else ''}{units.exact_bytes(headroom.bytes_per_socket, False if is_least else None)} B"
 

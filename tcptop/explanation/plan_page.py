@@ -18,6 +18,8 @@ from tcptop.explanation.limit_texts import (
     fits_more_text,
     headroom_assumption,
     limit_text,
+    memory_fits_text,
+    memory_least_text,
     memory_use_text,
     ratio_text,
     socket_bytes_text,
@@ -27,7 +29,7 @@ from tcptop.explanation.limit_texts import (
 )
 from tcptop.kernel.limits import TIME_WAIT_LIMIT, limit_label, look_needed_text
 from tcptop.kernel.objects import BIND_BUCKET, LAST_PORT
-from tcptop.ledger import Headroom, Ledger, Limit
+from tcptop.ledger import Ledger, Limit
 from tcptop.ledger.amount import HIDDEN_ERROR_SHARE
 from tcptop.ledger.plan import (
     ADVISED_PERCENT,
@@ -273,9 +275,11 @@ def _sum_text(plan: Plan) -> str:
     each = plan.bytes_per_connection
     one = units.UNKNOWN if each is None else _plan_bytes(plan, each)
     memory = next((limit for limit in plan.limits if limit.name == "memory"), None)
-    fit = units.UNKNOWN if memory is None else _connections(memory)
-    at_most = "≤ " if plan.high_bytes is None and plan.connections_before_reclaim is not None else ""
-    before = f"{at_most}{units.rough_count(plan.connections_before_reclaim, up=bool(at_most))}"
+    fit = units.UNKNOWN if memory is None else _connections_range(memory)
+    is_known = plan.connections_before_reclaim is not None
+    at_most = "≤ " if plan.high_bytes is None and is_known else ""
+    sign = "≥ " if " to " in fit and is_known else at_most
+    before = f"{sign}{units.rough_count(plan.connections_before_reclaim, up=bool(at_most))}"
     assumed = f"{SIDE_WORDS[plan.request.side]}, {assumption_text(plan)}"
     holds = f"{before} more without reclaim (free memory alone), {fit} with it (page cache is given up)"
     if before == fit != units.UNKNOWN:
@@ -381,7 +385,7 @@ def _bars(plan: Plan, columns: int) -> list[Line]:
                 if piece[0]
             )
         )
-    notes = [f" {limit_label(limit.name)}: {limit.note}" for limit in plan.limits if limit.note]
+    notes = [f" {limit_label(limit.name)}: {note}" for limit in plan.limits if (note := _limit_note(limit))]
     return [*lines, *(line for note in notes for line in paragraph(note, columns - 1, "dim"))]
 
 
@@ -567,7 +571,7 @@ def limit_lines(plan: Plan, columns: int, sign: Signs = str) -> list[Line]:
                 _connections(limit),
             ),
             state_word(limit),
-            limit.note,
+            _limit_note(limit),
         )
         for limit in plan.limits
     ]
@@ -647,6 +651,19 @@ def _connections(limit: PlanLimit) -> str:
         return f"> {units.grouped(MAX_SHOWN_CONNECTIONS)}"
     sign = "≤ " if is_at_most else "≥ " if limit.connections_are_at_least else ""
     return f"{sign}{units.rough_count(limit.connections, up=is_at_most)}"
+
+
+def _connections_range(limit: PlanLimit) -> str:
+    """The number of planned connections that fit below the limit, as in `_connections`, or both ends of its range."""
+    least, most = units.rough_count(limit.connections), units.rough_count(limit.high_connections, up=True)
+    is_range = limit.connections_are_at_least and limit.high_connections is not None and least != most
+    return f"{least} to {most}" if is_range else _connections(limit)
+
+
+def _limit_note(limit: PlanLimit) -> str:
+    """The note on a limit; for memory, also the range of what fits if the buffers are a range."""
+    fits = _connections_range(limit) if limit.name == "memory" else ""
+    return "; ".join(filter(None, (f"fits {fits} more: buffers are a range" if " to " in fits else "", limit.note)))
 
 
 def _after(limit: PlanLimit) -> str:
@@ -861,7 +878,7 @@ def main_screen_text(ledger: Ledger, plan: Plan) -> str:
         else "obj_cgroup vectors at their least"
     )
     return (
-        f"Main screen: memory for {_main_screen_number(headroom)} more at"
+        f"Main screen: memory for {memory_fits_text(headroom)} more at"
         f" {socket_bytes_text(headroom)} each ({assumed}; {least}, one own local port for each client;"
         f" no TIME_WAIT, epoll, conntrack, kTLS). This plan: {_plan_bytes(plan, each)} a socket"
         f" ({SIDE_WORDS[plan.request.side]}, {assumption_text(plan)};"
@@ -880,13 +897,16 @@ def comparison_lines(ledger: Ledger, plan: Plan, columns: int, sign: Signs = str
         return []
     if memory is None or memory.connections is None:
         return []
-    ours = memory.connections * plan.request.sockets // plan.request.connections
-    if abs(ours - headroom.sockets) <= MAX_SHARE_APART * headroom.sockets:
+    high = memory.connections if memory.high_connections is None else memory.high_connections
+    least, most = (number * plan.request.sockets // plan.request.connections for number in (memory.connections, high))
+    theirs = headroom.with_reclaim_low if memory_least_text(headroom) else headroom.sockets
+    pairs = ((least, theirs or 0), (most, headroom.sockets))
+    if all(abs(one - other) <= MAX_SHARE_APART * other for one, other in pairs):
         return []
-    at_most = "≤ " if memory.connections_are_at_most else ""
+    ours = _connections_range(memory._replace(connections=least, high_connections=most if most > least else None))
     text = (
-        f"memory: the main screen says {_main_screen_number(headroom)} more fit, at {socket_bytes_text(headroom)} each;"
-        f" this plan {at_most}{units.rough_count(ours, up=bool(at_most))}, at {_plan_bytes(plan, each)}"
+        f"memory: the main screen says {memory_fits_text(headroom)} more fit, at {socket_bytes_text(headroom)} each;"
+        f" this plan {ours}, at {_plan_bytes(plan, each)}"
     )
     return paragraph(sign(text), columns - 1, "text")
 
@@ -904,12 +924,6 @@ def _plan_bytes(plan: Plan, each: float) -> str:
         return f"≥ {units.exact_bytes(each, False)} B"
     has_range = plan.bytes is not None and plan.high_bytes > plan.bytes * (1 + 1e-9)
     return f"≤ {units.exact_bytes(each, True)} B" if has_range else f"{units.exact_bytes(each)} B"
-
-
-def _main_screen_number(headroom: Headroom) -> str:
-    """The number of sockets that fit into memory, as on the main screen."""
-    sign = "≤ " if headroom.is_at_most else ""
-    return f"{sign}{units.rough_count(headroom.sockets, up=headroom.is_at_most)}"
 
 
 def remark_lines(ledger: Ledger, plan: Plan, columns: int, is_form: bool = False, sign: Signs = str) -> list[Line]:

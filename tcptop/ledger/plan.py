@@ -129,9 +129,10 @@ class PlanLimit(NamedTuple):
     """True if `used` is an upper bound (see `Limit.used_is_at_most`)."""
     high_connections: int | None = None
     """Upper bound on the number of planned connections that fit, if the error of `used`, or of tcp_mem's average, makes
-    it larger than `connections`."""
+    it larger than `connections`. For memory also the number that fits with the buffers at their least, and each other
+    part at its upper bound."""
     connections_are_at_least: bool = False
-    """True if `connections` is a lower bound (see `Limit.headroom_is_at_least`)."""
+    """True if `connections` is a lower bound (see `Limit.headroom_is_at_least`); of memory, if buffers are a range."""
     may_be_under_pressure: bool = False
     """True for tcp_mem if the planned buffers may bring it above its second value."""
     is_under_pressure: bool = False

@@ -24,6 +24,7 @@ from tcptop.explanation.limit_texts import (
     is_here,
     left_texts,
     maximum_text,
+    memory_least_text,
     nearly_full_text,
     other_notes,
     ratio_text,
@@ -425,6 +426,9 @@ def _note_texts(
         assumed = headroom_assumption(ledger.headroom[mode]) if limit.name == "memory" else "average buffers"
         texts = [*(f"{each}; {assumed}" for each in texts[:1]), *texts]
         texts += [] if alarms else [assumed, assumed.rpartition(", ")[2]]
+    if limit.name == "memory" and (least := memory_least_text(ledger.headroom[mode])):
+        with_least = [f"{each}; {least}" for each in alarms] or [*(f"{least}; {each}" for each in texts), least]
+        texts = [*with_least, *texts]
     if texts and limit.left_out_text:
         texts = [*(f"{each}; {limit.left_out_text}" for each in (*texts[:1], *alarms[-1:])), *texts]
     if not texts and limit.owner:

@@ -416,7 +416,7 @@ def test_a_sysctl_is_an_int(
     [each] = [each for each in largest["sysctls"] if each["name"] == sysctl]
     assert each["advised"] == [MAX_INT]
     assert each["note"] == (
-        f"capped, since it is at most {MAX_INT}: 100 % of it in use"
+        f"capped, since it is at most {MAX_INT}: the plan would use 100 % of this value"
         f"{'' if is_time_wait else ', so the plan does not fit'}"
     )
     call = ("--root", str(root), *arguments, str(MAX_INT - used + 1))
@@ -435,7 +435,10 @@ def test_no_value_of_tcp_mem_is_above_the_memory(root: Path, run_json: RunJson, 
     pages = int(next(line.split()[1] for line in (root / "proc/meminfo").open() if line.startswith("MemTotal:"))) // 4
     arguments = ("--root", str(root), "--buffers", "1M", "--connections")
     for each, note in (
-        (85, f"{pages * 3 // 4} {pages} {pages} (now 20000 30000 40000; capped, since the machine has less memory: 8"),
+        (
+            85,
+            f"{pages * 3 // 4} {pages} {pages} (now 20000 30000 40000; capped, since the machine has less memory: the",
+        ),
         (70, "the third value capped, since the machine has less memory"),
         (40, "second value = need / 0.8, so no pressure; third = 1.5 times that)"),
     ):
@@ -469,6 +472,41 @@ def test_the_main_screens_number_has_its_assumptions_and_is_compared_below_the_v
     assert f"Main screen: memory for {main} (half client side, no buffers; obj_cgroup vectors at their least" in text
     assert "lower bound" not in text
     assert "main screen" not in run(*root, "--side", "mixed")[1].partition("\n\n")[0]
+
+
+def test_a_range_of_buffers_is_a_range_of_what_fits_into_memory(run: Run, run_json: RunJson) -> None:
+    """The counter of buffers has an error, so that a socket has 655 to 5 243 B of them."""
+    root = ("--root", str(tree("6.12-4n", "halfclosed")))
+    row = limit(run_json(*root, "--connections", "10K", "--side", "mixed", "--buffers", "now"), "memory")
+    headroom = ledger("6.12-4n", "halfclosed").headroom["full"]
+    assert row["connections_are_at_least"]
+    assert headroom.sockets is not None
+    assert headroom.with_reclaim_low is not None
+    assert row["connections"] == pytest.approx(headroom.with_reclaim_low, rel=0.02)
+    assert row["high_connections"] == pytest.approx(headroom.sockets, rel=0.02)
+    output = run(*root, "--connections", "10K", "--side", "mixed", "--buffers", "now")[1]
+    least, most = units.rough_count(row["connections"]), units.rough_count(row["high_connections"], up=True)
+    assert re.search(rf"(?m)^ memory .* >= {least}$", output)
+    text = " ".join(output.split())
+    assert f"fits {least} to {most} more: buffers are a range" in text
+    assert f"{least} to {most} with it (page cache is given up)" in text
+    assert "main screen says" not in text
+    idle = limit(run_json(*root, "--connections", "10K"), "memory")
+    assert not idle["connections_are_at_least"]
+    assert idle["high_connections"] is None
+
+
+def test_tcp_mem_is_not_advised_above_the_memory_that_buffers_can_have(run: Run, run_json: RunJson) -> None:
+    root = ("--root", str(tree("6.12-4n", "halfclosed")), "--side", "mixed", "--buffers", "now", "--connections")
+    headroom = ledger("6.12-4n", "halfclosed").headroom["full"]
+    assert headroom.with_reclaim_bytes is not None
+    [each] = run_json(*root, "1M")["sysctls"]
+    assert each["advised"][2] * 4096 <= headroom.with_reclaim_bytes + 8192 * 4096
+    assert re.search(r"capped, since the machine has less memory: the plan would use 90 % of this value;", each["note"])
+    more = run_json(*root, "1150K")
+    assert limit(more, "memory")["verdict"] == "unknown"
+    assert more["sysctls"] == []
+    assert "no value of net.ipv4.tcp_mem is of use until there is more memory" in run(*root, "1150K")[1]
 
 
 def test_sockets_without_buffers_now_are_not_called_uncertain(run: Run) -> None:
@@ -1063,7 +1101,7 @@ def test_limits_that_alarm_and_are_not_counted_stand_below_the_verdict(root: Pat
     assert head.startswith("fits, without buffers: 40 server-side connections; ")
     assert (
         " not counted: orphans CRITICAL 98 % (no orphans planned), tcp_mem NEAR 85 % (no buffers planned),"
-        " conntrack NEAR 83 % (no tracked flows planned) memory: the main screen says <= 6"
+        " conntrack NEAR 83 % (no tracked flows planned) memory: the main screen says 6"
     ) in " ".join(head.split())
     for name, percent, state in (("tcp_mem", 85, "NEAR"), ("conntrack", 83, "NEAR"), ("orphans", 98, "CRITICAL")):
         [line] = [line for line in rest.splitlines() if line.startswith(f" {name} ")]

@@ -280,7 +280,8 @@ async def test_a_number_of_sockets_stands_in_full_and_once(size: tuple[int, int]
         numbers = re.findall(r"\d{1,3}(?: \d{3})+", BAR.split(line)[1].partition("GiB  ")[2] or line)
         assert 1 <= len(numbers) == len(set(numbers)) <= 2
         assert not re.search(r"\d[kM]", line)
-        assert "no reclaim needed" in line or "in free memory" in line or size[0] < 80
+        texts = ("no reclaim needed", "in free memory", "at least ")
+        assert any(text in line for text in texts) or size[0] < 80
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)

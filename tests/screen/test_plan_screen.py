@@ -494,6 +494,8 @@ async def test_the_form_begins_with_the_assumptions_of_the_main_screen(kernel: s
                 assert least - 1 <= fits <= most + 1
             assert planned.connections == pytest.approx(least, rel=rel, abs=1)
         signs = (r"≤ ", r"≥ ") if headroom.is_at_most else (r"", r"(≥ )?")
+        if headroom.is_at_most and headroom.with_reclaim_low:
+            signs = (rf"{units.rough_count(headroom.with_reclaim_low)} to ", r"[\d ]+ to ")
         assert re.search(
             f"Main screen: memory for {signs[0]}{units.rough_count(headroom.sockets, up=headroom.is_at_most)} more at"
             rf" {signs[1]}[\d ]+ B each \(half client side, ",
