@@ -47,8 +47,7 @@ FIGURE_ENTRIES: tuple[Entry, ...] = (
         " as many as there surely are: the count of this netns, or the active objects that no CPU keeps as free ones.",
         "Idle memory is in it: after many sockets closed it jumps, and `332 idle` beside it says how many of its bytes"
         " are idle, from 2 % on. Sockets without a file (orphans, and those in an accept queue) lower it. Bind buckets"
-        " are left out, since no file counts the ports in use. With too few sockets there is no average: free objects"
-        " that CPUs hold would outweigh them.",
+        " are left out, since no file counts the ports in use.",
         "/proc/slabinfo: slabs of TCP, TCPv6, and the inodes, dentries and files of sockets (in TIME_WAIT: tw_sock_TCP,"
         " tw_sock_TCPv6) ÷ /proc/net/sockstat",
         (
@@ -56,10 +55,20 @@ FIGURE_ENTRIES: tuple[Entry, ...] = (
             "average",
             "B average now",
             "of them idle",
-            "no average",
-            "average from 200 sockets on",
-            "average from 200 on",
-            "avg from 200 on",
+        ),
+    ),
+    Entry(
+        "no average",
+        "With too few sockets the memory is not divided by their number: free objects that CPUs hold would outweigh"
+        " them.",
+        "An average needs 100 sockets for each CPU, so that the least number depends on the machine: 800 with 8 CPUs. A"
+        " machine whose CPUs may hold more free objects needs more. `no average below 800 sockets` names the number;"
+        " until then the figure is the cost of one more socket.",
+        "tcptop; CPUs: /sys/devices/system/cpu",
+        (
+            "no average below 800 sockets",
+            "no average below 800",
+            "no average < 800",
             "too few",
         ),
     ),

@@ -365,7 +365,7 @@ def before_reclaim_text(headroom: Headroom) -> str:
             return "no reclaim needed"
         if headroom.is_at_most:
             return ""
-    return f"{'≤ ' if is_at_most else ''}{number} in free memory"
+    return f"{'≤ ' if is_at_most else ''}{number} before reclaim"
 
 
 def headroom_sentence(ledger: Ledger, mode: AccountingMode = "full") -> str:

@@ -358,7 +358,7 @@ def _reasons(because: str) -> list[str]:
     if found is None:
         return [f"no average: {because}", f"no average: {because.partition(' faster')[0]}"]
     number, things = found.groups()
-    return [f"average from {number} {things} on", f"average from {number} on", f"avg from {number} on"]
+    return [f"no average {text}" for text in (f"below {number} {things}", f"below {number}", f"< {number}")]
 
 
 def _attached_of(ledger: Ledger, choices: Choices) -> Attached | None:

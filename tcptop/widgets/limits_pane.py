@@ -50,7 +50,7 @@ EIGHTHS = "▏▎▍▌▋▊▉"
 TRACK = "·"
 """An empty cell of a bar."""
 BAR_ROLES: dict[LimitState, Role] = {"near": "warning", "pressure": "warning", "full": "critical-bar"}
-FITS_TITLE = "fits more"
+FITS_TITLE = "FITS MORE"
 ORDERS = ("fewest fit first", "fewest first")
 """Texts, from long to short, that name the order of the limits: of the limits without an alarm, the limit below which
 the fewest further sockets fit comes first."""

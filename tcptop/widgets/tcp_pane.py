@@ -330,10 +330,11 @@ def _short_details(ledger: Ledger, mode: AccountingMode, columns: int, has_bound
             of_all = f"all netns {_at_most(units.count(bound))}"
             starts = (f"{of_all}{GAP}{sockets}", of_all)
     elif counts.time_wait_scope == "machine":
-        starts = (f"TIME_WAIT {units.count(counts.time_wait)}",)
+        number = units.count(counts.time_wait)
+        starts = (f"{number} in TIME_WAIT", f"TIME_WAIT {number}")
     elif bound is not None:
-        bounds = (units.count(bound), units.short_count(bound, 4, up=True))
-        starts = tuple(f"TIME_WAIT {_at_most(each)}" for each in bounds)
+        numbers = [_at_most(each) for each in (units.count(bound), units.short_count(bound, 4, up=True))]
+        starts = (f"{numbers[0]} in TIME_WAIT", *(f"TIME_WAIT {each}" for each in numbers))
     else:
         starts = (f"TIME_WAIT {units.count(counts.time_wait)} this netns", f"TIME_WAIT {units.count(counts.time_wait)}")
     buffers, notes = buffers_texts(ledger)
@@ -375,7 +376,9 @@ def detail_lines(ledger: Ledger, slow: Ledger, mode: AccountingMode, columns: in
     counts, host = ledger.sockets, slow.host
     total = ledger.tcp_memory
     families = f"IPv4 {units.count(counts.inuse)}, IPv6 {units.count(counts.inuse6)}"
-    busy = "" if host.cpu_busy_percent is None else f"machine's CPU {max(0.0, host.cpu_busy_percent):.0f} %"
+    percent = host.cpu_busy_percent
+    names = () if percent is None else ("machine's CPU", "CPU")
+    busy = [f"{name} {max(0.0, percent or 0.0):.0f} %" for name in names]
     memory_size = units.size(host.memory_bytes)
     apart = f"≥ {units.count(counts.apart)}" if counts.apart else units.count(counts.apart)
     time_wait = ("TIME_WAIT", units.count(counts.time_wait), _time_wait_notes(counts))
@@ -386,7 +389,8 @@ def detail_lines(ledger: Ledger, slow: Ledger, mode: AccountingMode, columns: in
         (
             "RAM available",
             units.size(host.memory_available_bytes),
-            (f"of {memory_size}{busy and ', '}{busy}", busy or f"of {memory_size}", f"of {memory_size}"),
+            # The use of the CPU beside an amount of memory would read as a share of it.
+            (*(f"of {memory_size}; {each}" for each in busy), f"of {memory_size}"),
         ),
         ("in use", units.count(counts.inuse_of_both), (f"this netns: {families}", families, "this netns")),
         ("orphans", units.count(counts.orphans), ("machine",)),
@@ -425,7 +429,9 @@ def _time_wait_notes(counts: SocketCounts) -> tuple[str, ...]:
     both = (
         f"this netns, with closed FIN_WAIT2; all netns {bound}",
         f"with closed FIN_WAIT2; all netns {bound}",
-        f"+ FIN_WAIT2, all {bound}",
+        f"with FIN_WAIT2; all netns {bound}",
+        f"with FIN_WAIT2; all {bound}",
+        f"with FIN_WAIT2; all {_at_most(units.short_count(counts.time_wait_machine_max, 5, up=True))}",
     )
     return (
         *(both if has_both else ()),
@@ -438,7 +444,7 @@ def _time_wait_notes(counts: SocketCounts) -> tuple[str, ...]:
 
 def _with_fin_wait2(scope: str, has_both: bool) -> tuple[str, ...]:
     """The scope of the TIME_WAIT count, before it longer notes that name FIN_WAIT2 if `has_both` is true."""
-    return (f"{scope}, with closed FIN_WAIT2", f"{scope}, + FIN_WAIT2", scope) if has_both else (scope,)
+    return (f"{scope}, with closed FIN_WAIT2", f"{scope}, with FIN_WAIT2", scope) if has_both else (scope,)
 
 
 def _at_most(bound: str) -> str:

@@ -623,7 +623,7 @@ def test_the_headroom_sentence_has_both_ends_and_the_first_limit(kernel: str, ph
     )
     low = str(found.without_reclaim_low)
     is_range = low[:3].ljust(len(low), "0") != before_reclaim.replace(" ", "")
-    before = f"{'≤ ' if is_range else ''}{before_reclaim} in free memory"
+    before = f"{'≤ ' if is_range else ''}{before_reclaim} before reclaim"
     before = "no reclaim needed" if sockets == before_reclaim and not is_range else before
     buffers = "average buffers" if found.buffer_bytes else "no buffers"
     start = f"{sockets} more sockets fit, memory first of known limits, {before}"
@@ -643,7 +643,7 @@ def test_the_headroom_of_sockets_that_are_known_in_part_is_an_upper_bound(tmp_pa
     memory = figures.headroom["full"]._replace(without_reclaim_high=1_000)
     figures = figures._replace(headroom={**figures.headroom, "full": memory})
     assert re.search(
-        r"^≤ [\d ]+ more sockets fit, memory first of known limits, ≤ 1 000 in free memory",
+        r"^≤ [\d ]+ more sockets fit, memory first of known limits, ≤ 1 000 before reclaim",
         headroom_sentence(figures),
     )
     assert re.search(r"(?m)^ memory .* ≤ [\d ]+  machine", "\n".join(map(text_of, headroom_page(figures, 100))))
@@ -654,7 +654,7 @@ def test_a_number_that_fits_in_free_memory_is_a_bound_if_fewer_fit_in_small_slab
     exact = figures.headroom["full"]
     assert exact.with_reclaim is not None
     for low, high, start in (
-        (900_000, 1_000_000, "≤ 1 000 000 in free memory"),
+        (900_000, 1_000_000, "≤ 1 000 000 before reclaim"),
         (900_000, exact.sockets, "≤ "),
         (exact.sockets, exact.sockets, "no reclaim needed"),
     ):

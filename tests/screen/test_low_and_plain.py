@@ -64,7 +64,10 @@ def test_the_use_of_the_cpus_is_called_the_machines(columns: int) -> None:
     figures = ledger("6.1-4n", "established")
     figures = figures._replace(host=figures.host._replace(cpu_busy_percent=99.2))
     [line] = [line for line in map(text_of, detail_lines(figures, figures, "full", columns)) if "RAM" in line]
-    assert line.endswith("machine's CPU 99 %")
+    # The amount beside it is never a share of the memory.
+    assert re.search(r"GiB of [\d.]+ GiB(; (machine's )?CPU 99 %)?$", line.replace("  ", " "))
+    assert ("CPU 99 %" in line) == (columns >= 50)
+    assert ("machine's CPU" in line) == (columns >= 60)
     page = explain_word(figures, "CPU")
     assert page is not None
     assert "no figure of TCP" in "\n".join(map(text_of, page.lines(figures, 100)))

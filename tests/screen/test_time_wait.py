@@ -6,16 +6,18 @@ import re
 
 import pytest
 from drive import feed, pane_lines, sample_phases, screen_text, tree, tree_app, wait_for_app
+from recorded import ledger
 
 from tcptop.ledger import AccountingMode
 from tcptop.report.as_text import as_text
 from tcptop.text.line import text_of
+from tcptop.view import View
 from tcptop.widgets.caches_pane import CachesPane
 from tcptop.widgets.explain_screen import ExplainScreen
 from tcptop.widgets.figure_pane import FigurePane
 from tcptop.widgets.graphs_pane import GraphsPane
 from tcptop.widgets.nodes_pane import node_lines
-from tcptop.widgets.tcp_pane import TcpPane
+from tcptop.widgets.tcp_pane import TcpPane, detail_lines, tcp_lines
 
 TREE = tree("6.1-4n", "timewait")
 
@@ -29,6 +31,17 @@ async def test_the_number_of_mini_sockets_has_its_namespace_and_the_bound_of_all
         assert re.search(r"8 000( TIME_WAIT)? this netns", text)
         # 20 columns beside the digits have no room for the bound.
         assert size == (60, 20) or re.search(r"≤ 8 160 machine|all netns ≤ 8 160", text)
+
+
+def test_the_bound_of_mini_sockets_is_no_sum_and_has_its_noun() -> None:
+    figures = ledger("6.1-4n", "established")
+    sockets = figures.sockets._replace(time_wait=1, time_wait_scope="here", time_wait_machine_max=30)
+    figures = figures._replace(sockets=sockets)
+    short = text_of(tcp_lines(figures, View(), "full", 40, 4)[-1])
+    assert short.startswith("≤ 30 in TIME_WAIT  buffers ")
+    for columns, note in ((52, "with FIN_WAIT2; all ≤ 30"), (60, "with FIN_WAIT2; all netns ≤ 30")):
+        [line] = [each for each in map(text_of, detail_lines(figures, figures, "full", columns)) if "FIN_WAIT2" in each]
+        assert re.match(rf"TIME_WAIT +1  {note}$", line)
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)], ids=str)
