@@ -45,7 +45,7 @@ from tcptop.ledger.plan import (
 )
 from tcptop.text import units
 from tcptop.text.line import EMPTY_LINE, Line, Role, paragraph
-from tcptop.text.table import TableRow, fit_columns, make_headings, table_lines
+from tcptop.text.table import Heading, TableRow, fit_columns, make_headings, table_lines
 
 SIDE_WORDS: dict[Side, str] = {
     "accepted": "server-side",
@@ -338,6 +338,35 @@ def _bars(plan: Plan, columns: int) -> list[Line]:
     The limits with an alarm that the plan does not count come last, with their present use.
     """
     cells = max(MIN_BAR_CELLS, min(MAX_BAR_CELLS, columns - FIGURE_COLUMNS))
+    headings, rows = _bar_rows(plan, cells)
+    over = fit_columns(headings, rows, None).width - columns
+    if 0 < over <= cells - MIN_BAR_CELLS:
+        # Two blanks between the columns are worth more than the length of the bars.
+        headings, rows = _bar_rows(plan, cells - over)
+    layout = fit_columns(headings, rows, columns, narrow_gap=" ")
+    lines: list[Line] = [((layout.text(layout.titles), "head"),)]
+    state_roles = [
+        *(_state_role(limit) for limit in plan.limits),
+        *(state_role(each.limit) for each in plan.not_counted),
+    ]
+    for role, texts in zip(state_roles, rows, strict=True):
+        pieces = layout.line(texts, ["text", "accent", "text", role, "dim", "dim", "dim", "text"])
+        # A state may be shown in reverse video. The gap before the state must not be in reverse video.
+        gaps = [len(text) - len(text.lstrip()) for text, _ in pieces]
+        lines.append(
+            tuple(
+                piece
+                for (text, each), gap in zip(pieces, gaps, strict=True)
+                for piece in ((text[:gap], "text"), (text[gap:], each))
+                if piece[0]
+            )
+        )
+    notes = [f" {limit_label(limit.name)}: {note}" for limit in plan.limits if (note := _limit_note(limit))]
+    return [*lines, *(line for note in notes for line in paragraph(note, columns - 1, "dim"))]
+
+
+def _bar_rows(plan: Plan, cells: int) -> tuple[Sequence[Heading], list[tuple[str, ...]]]:
+    """The headings and the cells of the table of limits, with bars of `cells` cells."""
     rows: list[tuple[str, ...]] = [
         (
             limit_label(limit.name),
@@ -364,29 +393,9 @@ def _bars(plan: Plan, columns: int) -> list[Line]:
         )
         for limit, _ in plan.not_counted
     ]
-    headings = BAR_HEADINGS
     if all(row[-1] in ("", units.UNKNOWN) for row in rows):
-        headings, rows = headings[:-1], [row[:-1] for row in rows]
-    layout = fit_columns(headings, rows, columns, narrow_gap=" ")
-    lines: list[Line] = [((layout.text(layout.titles), "head"),)]
-    state_roles = [
-        *(_state_role(limit) for limit in plan.limits),
-        *(state_role(each.limit) for each in plan.not_counted),
-    ]
-    for role, texts in zip(state_roles, rows, strict=True):
-        pieces = layout.line(texts, ["text", "accent", "text", role, "dim", "dim", "dim", "text"])
-        # A state may be shown in reverse video. The gap before the state must not be in reverse video.
-        gaps = [len(text) - len(text.lstrip()) for text, _ in pieces]
-        lines.append(
-            tuple(
-                piece
-                for (text, each), gap in zip(pieces, gaps, strict=True)
-                for piece in ((text[:gap], "text"), (text[gap:], each))
-                if piece[0]
-            )
-        )
-    notes = [f" {limit_label(limit.name)}: {note}" for limit in plan.limits if (note := _limit_note(limit))]
-    return [*lines, *(line for note in notes for line in paragraph(note, columns - 1, "dim"))]
+        return BAR_HEADINGS[:-1], [row[:-1] for row in rows]
+    return BAR_HEADINGS, rows
 
 
 def _bar(now: float | None, with_plan: float | None, has_plan: bool, cells: int) -> str:

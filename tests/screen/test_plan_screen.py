@@ -599,3 +599,18 @@ async def test_a_wide_screen_has_the_remarks_beside_the_figures() -> None:
         assert node.index("NODE") > 120
         assert any("per connection" in line[:120] for line in lines)
         assert any("programs themselves" in line[120:] for line in lines)
+
+
+@pytest.mark.parametrize("size", [TALL, (120, 40), (200, 60)], ids=str)
+async def test_the_bars_leave_two_blanks_between_the_columns(size: tuple[int, int], alarm: Path) -> None:
+    async with tree_app(alarm).run_test(size=size) as pilot:
+        app = await open_plan(pilot, *"1M")
+        lines = page(app)
+        [start] = [index for index, line in enumerate(lines) if "NOW █ PLAN ▒" in line]
+        assert re.search(r"USED {2,}TAKES {2,}OF {2,}FITS MORE", lines[start])
+        rows = [line for line in lines[start:] if re.match(r" ?(memory|file-max|tcp_mem) +[█▒·]", line)]
+        assert rows
+        for row in rows:
+            texts = re.split(r" {2,}", row.strip())
+            assert all(len(re.findall(r"\d[\d ]*(?: [KMG]iB)?$", text)) <= 1 for text in texts)
+            assert not any(re.search(r"\d{1,3} \d{3} \d{1,2} ", text) for text in texts)
