@@ -69,8 +69,37 @@ def diff_as_text(difference: LedgerDifference) -> str:
 def _head(difference: LedgerDifference) -> Iterator[str]:
     unlike = f"; not the same: {', '.join(difference.unlike)}" if difference.unlike else ""
     yield from wrap_text(f"tcptop diff: what changed from A to B{unlike}", COLUMNS)
+    if answer := _answer(difference):
+        yield from wrap_text(report_to_ascii(answer), COLUMNS)
     for letter, subject in (("A", difference.before), ("B", difference.after)):
         yield from wrap_text(f"{letter}  {_facts(subject)}", COLUMNS, "  ")
+
+
+def _answer(difference: LedgerDifference) -> str:
+    """The whole difference in one sentence: sockets, their kernel memory, and what fits; empty if none is known."""
+    texts: list[str] = []
+    sockets = next((change.increase for change in difference.sockets if change.key == "allocated"), None)
+    if sockets is not None:
+        number = units.counted(abs(round(sockets)), "socket").split(" socket")
+        word = "more" if sockets > 0 else "fewer"
+        texts.append(f"{number[0]} {word} socket{number[1]}" if sockets else "as many sockets")
+    memory = difference.tcp_memory
+    if memory.increase is not None and memory.increase_bound in ("exact", "about"):
+        about = "" if memory.increase_bound == "exact" else "≈ "
+        sign = "+" if memory.increase > 0 else "-" if memory.increase < 0 else ""
+        size = f"{about}{sign}{units.size(abs(memory.increase))}"
+        texts.append(f"{size} of kernel memory")
+        others = [change for change in difference.sockets if change.key.startswith("time_wait")]
+        if sockets and memory.increase / sockets > 0 and not any(change.changed for change in others):
+            texts[-1] = f"{size}, ≈ {units.rough_count(round(memory.increase / sockets))} B each"
+    rows = difference.nodes.changed
+    total = difference.node_sum or (rows[0] if len(rows) == 1 and not difference.nodes.unchanged else None)
+    fits = None if total is None else total.headroom_sockets
+    if fits is not None and fits.increase and fits.increase_bound == "exact":
+        number_of = units.rough_count(abs(round(fits.increase)))
+        texts.append(f"free memory fits {number_of} {'more' if fits.increase > 0 else 'fewer'}")
+    start = ": ".join(texts[:2]) if sockets is not None else "; ".join(texts[:2])
+    return "; ".join([start, *texts[2:]]) if texts else ""
 
 
 def _facts(subject: ComparedInput) -> str:
@@ -111,6 +140,7 @@ def _is_listed(change: Change) -> bool:
     return change.changed and (change.increase is None or round(change.increase) != 0)
 
 
+NOT_KNOWN = "not known"
 MAX_EXACT_BYTES = 10_000
 MAX_COUNT_CHARACTERS = 8
 """If the text of a change in a count has more characters than this, sign included, the change is shown in thousands or
@@ -122,13 +152,29 @@ def _change_cells(change: Change) -> list[str]:
     return [_side_text(change, after=False), _side_text(change, after=True), _signed_change(change)]
 
 
+def _fits_cells(change: Change) -> list[str]:
+    """The three cells of a number of sockets that fit, rounded as in the other reports."""
+
+    def text(amount: float | None, bound: str, sign: str = "") -> str:
+        number = units.rough_count(None if amount is None else round(abs(amount)), ROUNDED_UP.get(bound, False))
+        return f"{BOUND_SIGNS[bound]} {sign}{number}".strip() if amount is not None else number
+
+    sides = [text(change.before, change.before_bound), text(change.after, change.after_bound)]
+    if change.increase is None:
+        return [*sides, _signed_change(change)]
+    sign = "+" if change.increase > 0 else "-" if change.increase < 0 else ""
+    return [*sides, text(change.increase, change.increase_bound or "exact", sign)]
+
+
 def _signed_change(change: Change) -> str:
     """A change with its sign: bytes as in slabtop (`+2.31M`); counts in full (`+16 042`), or shortened (`+1604k`).
 
-    A change that is not exact has the sign of its bound in front: `<= +598`.
+    A change that is not exact has the sign of its bound in front: `<= +598`. It is NOT_KNOWN where only bounds of both
+    values are known, such as two upper bounds.
     """
     if change.increase is None:
-        return units.UNKNOWN
+        is_between_bounds = change.increase_bound is None and None not in (change.before, change.after)
+        return NOT_KNOWN if is_between_bounds else units.UNKNOWN
     bound = change.increase_bound or "exact"
     up = ROUNDED_UP.get(bound)
     if change.unit == "bytes":
@@ -195,7 +241,7 @@ def _node_cells(row: NodeChange) -> list[str]:
         units.size(row.free_bytes.before),
         units.size(row.free_bytes.after),
         _signed_change(row.free_bytes),
-        *_change_cells(row.headroom_sockets),
+        *_fits_cells(row.headroom_sockets),
     ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from math import inf
 
 from tcptop.comparison.difference import LedgerDifference, SlabGrowth
@@ -15,6 +15,8 @@ COLUMNS = 80
 MAX_OTHER_ROWS = 5
 MAX_NAME_CHARACTERS = 30
 
+AT_MOST = "at most"
+"""The note on objects whose number is an upper bound."""
 TITLE = "Slab growth, and how much of it the sockets explain"
 PART_HEADINGS = make_headings("<WHAT", "COUNT", "BYTES")
 REST_HEADINGS = make_headings("<", "")
@@ -101,13 +103,23 @@ MAYBE_NO_OBJECT = "caches not known to hold an object of a socket: what is of un
 
 def _parts(growth: SlabGrowth) -> Iterator[list[str]]:
     for part in growth.sockets:
+        is_bound = part.note == AT_MOST and part.count.low <= 0 <= part.count.high
         yield [
-            f"{part.name}{f' ({part.note})' if part.note else ''}",
-            units.span(part.count, units.signed_count),
-            units.span(part.bytes, units.signed_size),
+            f"{part.name}{f' ({part.note})' if part.note and not is_bound else ''}",
+            _larger_end(part.count, units.signed_count) if is_bound else units.span(part.count, units.signed_count),
+            _larger_end(part.bytes, units.signed_size) if is_bound else units.span(part.bytes, units.signed_size),
         ]
     least = ", at least" if growth.missing else ""
     yield [f"all of the sockets{least}", "", units.span(growth.socket_bytes, units.signed_size)]
+
+
+def _larger_end(bounds: Amount, text: Callable[[float], str]) -> str:
+    """The end of a range around 0 that is farther from 0, as a bound: `<= +16 029`, `>= -16 029`.
+
+    The other end says nothing of use: it is an error of the counts.
+    """
+    low, high = bounds
+    return f"≤ {text(high)}" if high >= -low else f"≥ {text(low)}"
 
 
 def _rest(growth: SlabGrowth) -> Iterator[list[str]]:

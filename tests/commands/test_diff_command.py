@@ -227,3 +227,21 @@ def test_a_damaged_sample_is_an_error_after_the_difference(arguments: tuple[str,
     assert ran.stdout
     assert re.fullmatch(r"tcptop: diff: \S+web\.tcptop: 1 sample is damaged: .+\n", ran.stderr)
     assert diff(*arguments, BASE, str(file)).returncode == 1
+
+
+def test_the_answer_comes_first_and_what_fits_is_rounded() -> None:
+    pair = [str(tree("6.1-8n", phase)) for phase in ("base", "established")]
+    text = diff_output(*pair)
+    answer = r"16 000 more sockets: ~ \+57\.7 MiB, ~ 3 780 B each; free memory fits [\d ]+00 fewer"
+    assert re.search(rf"^{answer}$", text.splitlines()[1])
+    assert re.search(r"(?m)^16 000 fewer sockets: ~ -57\.7 MiB, ~ 3 780 B each;", diff_output(*reversed(pair)))
+    [fits] = re.findall(r"(?m)^  all .*?M +(\d[\d ]+?)  +(\d[\d ]+?)  +-", text)
+    assert all(number.endswith("0 000") for number in fits)
+    assert re.search(r"client side +<= [\d ]+ +<= [\d ]+ +not known$", text, re.MULTILINE)
+    assert re.search(r"(?m)^  local ports +<= \+16 0\d\d +<= \+3\.18M$", text)
+    assert re.search(r"(?m)^  local ports +>= -16 0\d\d +>= -3\.18M$", diff_output(*reversed(pair)))
+
+
+def test_the_answer_has_no_bytes_of_each_socket_where_mini_sockets_changed_too() -> None:
+    text = diff_output(*(str(tree("6.12-4n", phase)) for phase in ("established", "halfclosed")))
+    assert " B each" not in text.splitlines()[1]
