@@ -914,8 +914,9 @@ def comparison_lines(ledger: Ledger, plan: Plan, columns: int, sign: Signs = str
         return []
     ours = _connections_range(memory._replace(connections=least, high_connections=most if most > least else None))
     text = (
-        f"memory: the main screen says {memory_fits_text(headroom)} more fit, at {socket_bytes_text(headroom)} each;"
-        f" this plan {ours}, at {_plan_bytes(plan, each)}"
+        f"memory: the main screen says {memory_fits_text(headroom)} more fit, half client side, at"
+        f" {socket_bytes_text(headroom)} each; this plan {ours}, {SIDE_WORDS[plan.request.side]}, at"
+        f" {_plan_bytes(plan, each)}"
     )
     return paragraph(sign(text), columns - 1, "text")
 

@@ -466,7 +466,8 @@ def test_the_main_screens_number_has_its_assumptions_and_is_compared_below_the_v
     number, each = units.rough_count(headroom.sockets), units.exact_bytes(headroom.bytes_per_socket)
     assert code == 0
     assert re.search(
-        rf" memory: the main screen says {number} more fit, at {each} B each; this plan [\d ]+, at <= 20 \d\d\d B$",
+        rf" memory: the main screen says {number} more fit, half client side, at {each} B each;"
+        r" this plan [\d ]+, server-side, at <= 20 \d\d\d B$",
         head,
     )
     assert f"Main screen: memory for {main} (half client side, no buffers; obj_cgroup vectors at their least" in text
