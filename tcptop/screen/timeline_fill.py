@@ -29,9 +29,12 @@ def fill_timeline(recording: Recording, indices: range, times_s: Sequence[float]
     figures: list[float | None] = [None] * BUCKETS
     memory: list[float | None] = [None] * BUCKETS
     done = 0
+    unread = {number for number, own in enumerate(samples) if own}
 
     def so_far() -> Timeline:
-        return Timeline(tuple(sockets), tuple(time_wait), tuple(figures), tuple(memory), done / (2 * BUCKETS))
+        share = done / (2 * BUCKETS)
+        held = frozenset(unread)
+        return Timeline(tuple(sockets), tuple(time_wait), tuple(figures), tuple(memory), share, held)
 
     for number, own in enumerate(samples):
         for start in range(0, len(own), PIECE_SAMPLES):
@@ -53,6 +56,7 @@ def fill_timeline(recording: Recording, indices: range, times_s: Sequence[float]
             ledger = account(snapshot, before=ledger_before(recording.snapshot, index))
             opened[index] = connection_bytes(ledger), ledger.tcp_memory.shown_bytes
         figures[number], memory[number] = opened[index]
+        unread.discard(number)
         yield so_far()
     yield so_far()
 

@@ -18,6 +18,9 @@ selection contains fewer than 2 × MAX_STEPS_COMPARED steps."""
 MAX_GAP_STEPS = 3
 """A sample counts for at most this number of median steps; the remaining time until the next sample is a gap."""
 
+SPARSE_SERIES = ("tcp_bytes", "bytes_per_connection")
+"""The series that are read last, a few distant buckets first."""
+
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
@@ -32,6 +35,25 @@ class Timeline:
     tcp_bytes: Series = ()
     read_share: float = 0.0
     """Share of the recording that has been read, from 0 to 1."""
+    unread: frozenset[int] = frozenset()
+    """The buckets with samples whose memory and bytes per connection have not been read yet."""
+
+    def drawn(self, series: str) -> Series:
+        """The values of a series for a graph.
+
+        Memory and bytes per connection of a bucket that is not read yet are those of the last bucket that is: blanks
+        among bars would look as if the figure had been 0.
+        """
+        values: Series = getattr(self, series, ())
+        if series not in SPARSE_SERIES or not self.unread:
+            return values
+        held: list[float | None] = []
+        last: float | None = None
+        for bucket, value in enumerate(values):
+            if bucket not in self.unread:
+                last = value
+            held.append(last if bucket in self.unread else value)
+        return tuple(held)
 
 
 NO_TIMELINE = Timeline()

@@ -18,7 +18,7 @@ from tcptop.view.choices import Choices, node_title, selected_nodes
 from tcptop.widgets.cell_width import cell_width, first_fitting
 from tcptop.widgets.nodes_pane import node_lines
 from tcptop.widgets.pane import TITLE_GAP
-from tcptop.widgets.scroll_pane import Content, ScrollPane
+from tcptop.widgets.scroll_pane import TITLE_SEPARATOR, Content, ScrollPane
 
 MIN_LABEL_WIDTH = 12
 """Minimum width of the column for the zone and the migrate type."""
@@ -88,7 +88,7 @@ def wide_lines(columns: int, *variants: str, warning: bool = False) -> list[Line
 def late_title(ledger: Ledger, choices: Choices) -> str:
     """A part of the title on memory that the kernel has not initialised yet, which is in no zone; empty if none."""
     late_bytes = ledger.headroom["full"].late_bytes
-    return f" ─ without {units.size(late_bytes)} not initialised yet" if late_bytes and choices.node is None else ""
+    return f"{units.size(late_bytes)} not initialised" if late_bytes and choices.node is None else ""
 
 
 def free_title(ledger: Ledger, choices: Choices) -> str:
@@ -114,15 +114,20 @@ class BuddyPane(ScrollPane):
         title, mode = super().edge_titles(ledger, choices)[0], choices.mode
         note = "" if ledger.slab_order(mode) is None else MARK_MEANINGS[mode]
         # The rows of the first zone may fill the pane, so the title has the sum of all zones.
-        free = free_title(ledger, choices)
+        free, late = free_title(ledger, choices), late_title(ledger, choices)
+        if late:
+            # Beside a number of sockets that fit, the free memory alone would look too small.
+            ending = f"{free} free + {late}" if free else f"without {late}"
+            short = title.replace("counts up to ", "≤ ").replace(f"{TITLE_SEPARATOR}the only node", "")
+            bases = (title, short, short.removesuffix(f"{TITLE_SEPARATOR}{self.position}"), "Free blocks", "Free")
+            titles = [f"{base}{TITLE_SEPARATOR}{ending}" for base in bases]
+            if fitting := first_fitting((*titles, ""), self.max_title_width):
+                return fitting, note
         if free:
             has_note = cell_width(f"{title}{note}") + TITLE_GAP <= self.max_title_width
             beside = cell_width(note) + TITLE_GAP if note and has_note else 0
             part = f" ─ {free} free"
             title += part if cell_width(f"{title}{part}") + beside <= self.max_title_width else ""
-        late = late_title(ledger, choices)
-        if late and cell_width(f"{title}{late}{note}") + TITLE_GAP <= self.max_title_width:
-            title += late
         return title, note
 
     def title(self, ledger: Ledger, choices: Choices) -> str:

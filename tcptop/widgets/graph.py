@@ -96,6 +96,8 @@ def past_values(view: View, series: str) -> Series:
 def past_columns(view: View, series: str, columns: int) -> Series:
     """The past values of a figure, fitted to the columns of a graph."""
     values = past_values(view, series)
+    if view.player is not None:
+        values = view.timeline.drawn(series)[: len(values)]
     if view.player is None:
         return fit_columns(values, columns, view.trends.step)
     if len(values) == 1:  # one moment has no length, and must not look like a steady past

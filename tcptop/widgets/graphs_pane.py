@@ -22,7 +22,7 @@ from tcptop.widgets.graph import (
     past_values,
     sparkline,
 )
-from tcptop.widgets.pane import Pane
+from tcptop.widgets.pane import MIN_MARGIN_COLUMNS, Pane
 
 MIN_GRAPH_WIDTH = 6
 AREA_ROWS = 3
@@ -76,6 +76,7 @@ class GraphsPane(Pane):
         """The lines of the graphs, or the reason why there is no graph."""
         if not choices.extras:
             return paragraph("x shows the graphs", columns, "dim")
+        columns -= columns >= MIN_MARGIN_COLUMNS
         reason = no_graph_reason(ledger, self._view)
         if reason:
             return paragraph(reason, columns, "dim")

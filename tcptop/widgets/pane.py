@@ -60,6 +60,9 @@ TIME_WAIT_STYLES: Mapping[Role, str] = {
 }
 """The style of each role in TIME_WAIT accounting."""
 
+MIN_MARGIN_COLUMNS = 50
+"""From this width on, a pane of figures at the right end of the screen leaves its last column free."""
+
 
 class Pane(Widget):
     """Widget that draws lines, below a title line if the widget has the CSS class `-titled`.

@@ -22,7 +22,7 @@ from tcptop.view.trends import Trends
 from tcptop.widgets.big_number import HEIGHT, draw_big_number
 from tcptop.widgets.cell_width import cell_width, first_fitting, line_width
 from tcptop.widgets.graph import NO_PAST, no_graph_reason, past_columns, past_values, sparkline
-from tcptop.widgets.pane import ASCII_CLASS, Pane
+from tcptop.widgets.pane import ASCII_CLASS, MIN_MARGIN_COLUMNS, Pane
 
 TITLE_WIDTH = 14
 VALUE_WIDTH = 10
@@ -66,6 +66,7 @@ class TcpPane(Pane):
         if ledger.sockets.allocated is None and ledger.sockets.inuse is None:
             reason = ledger.sources["sockstat"].reason or "no counts"
             return paragraph(reason, columns, "text", WARNING)
+        columns -= columns >= MIN_MARGIN_COLUMNS
         return tcp_lines(ledger, self._view, choices.mode, columns, rows, self.app.has_class(ASCII_CLASS))
 
 

@@ -40,9 +40,9 @@ class TimelinePane(Pane):
         bucket = bucket_of(player.times_s, player.index)
         graphs = [
             Graph.of("sockets", timeline.sockets, format_count),
-            Graph.of("TCP memory", timeline.tcp_bytes, units.short_size),
+            Graph.of("TCP memory", timeline.drawn("tcp_bytes"), units.short_size),
             Graph.of(time_wait_title(ledger), timeline.time_wait, format_count),
-            Graph.of("B/conn", timeline.bytes_per_connection, units.exact_bytes),
+            Graph.of("B/conn", timeline.drawn("bytes_per_connection"), units.exact_bytes),
         ]
         if timeline.read_share < 1:
             # While a graph is still being filled, some of its values are missing, so a range would be wrong. The counts

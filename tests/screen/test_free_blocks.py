@@ -64,8 +64,13 @@ async def test_the_title_says_how_much_memory_is_in_no_zone_yet() -> None:
         pane, choices = app.query_one(BuddyPane), app.choices
         assert "initialised" not in pane.edge_titles(ledger, choices)[0]
         title, note = pane.edge_titles(changed, choices)
-        assert title.endswith(" ─ without 1.0 GiB not initialised yet")
+        assert re.search(r" ─ [\d.]+ [GM]iB free \+ 1\.0 GiB not initialised$", title)
         assert note == "▸ slabs of sockets"
+        for size in ((80, 24), (60, 20)):
+            await resize(pilot, size)
+            title = pane.edge_titles(changed, choices)[0]
+            assert re.search(r" ─ [\d.]+ [GM]iB free \+ 1\.0 GiB not initialised$", title), size
+            assert len(title) <= pane.max_title_width
         await pilot.press("1")
         assert "initialised" not in pane.edge_titles(changed, app.choices)[0], "which node has it is not known"
 

@@ -14,7 +14,15 @@ from samples import record, recording_at
 from tcptop.accounting import account
 from tcptop.recording.exported_folder import export
 from tcptop.screen.timeline_fill import fill_timeline, work_for
-from tcptop.view.timeline import BUCKETS, bucket_column, bucket_of, bucket_samples, coarse_to_fine, column_maxima
+from tcptop.view.timeline import (
+    BUCKETS,
+    Timeline,
+    bucket_column,
+    bucket_of,
+    bucket_samples,
+    coarse_to_fine,
+    column_maxima,
+)
 
 times = st.lists(st.integers(0, 10**9).map(lambda time_ms: time_ms / 1000), min_size=1, max_size=60).map(sorted)
 """Times of samples in seconds, in ascending order, to the millisecond."""
@@ -95,6 +103,7 @@ def test_timeline_has_the_kernels_counts(tmp_path: Path) -> None:
         assert timeline.bytes_per_connection[middle] == expected
         assert timeline.tcp_bytes[middle] == account(snapshot).tcp_memory.bytes
     assert timeline.read_share == 1
+    assert not timeline.unread
 
 
 def test_an_exported_folder_gives_the_same_counts(tmp_path: Path) -> None:
@@ -109,3 +118,10 @@ def test_an_exported_folder_gives_the_same_counts(tmp_path: Path) -> None:
                     assert folder.largest_counts(range(first, last)) == recording.largest_counts(range(first, last))
         assert recording.largest_counts(range(6)).allocated == max(sockstat_count(phase, "alloc") for phase in phases)
         assert recording.largest_counts(range(3, 3)).allocated is None
+
+
+def test_values_that_are_not_read_yet_are_the_last_one_read() -> None:
+    memory = (5.0, None, None, 7.0, None)
+    filled = Timeline(tcp_bytes=memory, sockets=memory, read_share=0.6, unread=frozenset((1, 2)))
+    assert filled.drawn("tcp_bytes") == (5.0, 5.0, 5.0, 7.0, None), "a gap of the recording stays blank"
+    assert filled.drawn("sockets") == memory
