@@ -156,6 +156,8 @@ def _tcp_part_text(row: CacheLine, tcp_bytes: int, bounds: Amount) -> str:
         share = "the middle of what is possible"
     spread = units.size_range(*bounds, likely=tcp_bytes, whole=row.bytes)
     whole = ", the whole cache" if row.bytes is not None and bounds.high >= row.bytes else ""
+    if bounds.low <= 0 and row.bytes is not None:
+        return f"≤ {spread.removeprefix('0 to ')}{whole}, {size} of it counted: {share}"
     return f"≈ {size}, in the range {spread}{whole}: {share}"
 
 

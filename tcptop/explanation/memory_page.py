@@ -74,7 +74,7 @@ def slab_memory_rows(memory: SlabMemory) -> Iterator[TableRow]:
             (
                 title,
                 units.size(amount),
-                units.percent(share) if share is not None and 0 <= share <= 1 else units.UNKNOWN,
+                units.nearest_percent(share) if share is not None and 0 <= share <= 1 else units.UNKNOWN,
             ),
             words,
             role="strong" if title == "all slab memory" else "dim" if title.startswith(" ") else "text",

@@ -13,7 +13,8 @@ HEADINGS = make_headings("<STATE", "SERVER", "CLIENT", "SOCKETS", "<OF", "HOLDS"
 INTRODUCTION = (
     "Bytes of slab that one socket takes in each state: on the server side, and on the client side with a local"
     " port of its own (at most, since ports may be shared). A listener has a port, too. machine: all network"
-    " namespaces; this netns: one of them."
+    " namespaces; this netns: one of them. ≈ is the likely value,"
+    " ≤ the highest: their difference is not the size of a port."
 )
 
 FILE = "file"

@@ -145,12 +145,17 @@ def _object_bytes(row: CacheRow) -> str:
 def _tcp_bytes(row: CacheRow) -> str:
     """TCP's bytes, rounded.
 
-    `≈ ` precedes the number if the lower or the upper bound on TCP's bytes is rounded to another number. On a node,
-    `≈ ` precedes TCP's part of every shared cache, since the part on each node is always an estimate.
+    If TCP may have none of it, `≤ ` and the upper bound stand, at most the bytes of the cache. Otherwise `≈ ` precedes
+    the number if the lower or the upper bound on TCP's bytes is rounded to another number. On a node, `≈ ` precedes
+    TCP's part of every shared cache, since the part on each node is always an estimate.
     """
     text, bounds = units.short_size(row.tcp_bytes), row.cache.tcp_bounds
     if not row.tcp_bytes or bounds is None:
         return text
+    whole = row.counts.bytes if row.counts is not None else None
+    if bounds.low <= 0 and whole is not None:
+        # Rounded as CACHE SIZE is, so that a part never looks larger than its whole.
+        return f"≤ {units.short_size(whole) if bounds.high >= whole else units.short_size(bounds.high, True)}"
     is_estimate = {units.short_size(row.cache.tcp_bytes)} != set(map(units.short_size, bounds))
     return f"≈ {text}" if is_estimate or (row.node is not None and row.cache.shared) else text
 
@@ -227,7 +232,7 @@ COLUMNS: tuple[Column, ...] = (
         lambda row: row.share_on_node,
         width=7,
         rank=70,
-        format=units.percent,
+        format=units.nearest_percent,
         scopes=("node",),
         source="/sys/kernel/slab/*/total_objects",
     ),
@@ -298,7 +303,8 @@ COLUMNS: tuple[Column, ...] = (
         "tcp",
         Heading("TCP PART"),
         "The bytes of CACHE SIZE that TCP's objects take: all of TCP's own caches, and a share of a cache that others"
-        " use too, by the number of TCP sockets. ≈ stands before an estimate; ENTER on the row shows its range.",
+        " use too, by the number of TCP sockets. ≈ stands before an estimate, ≤ before a bound where it may be none;"
+        " ENTER on the row shows the range.",
         lambda row: row.tcp_bytes,
         width=9,
         rank=10,

@@ -244,6 +244,14 @@ def percent_bound(share: float, up: bool | None = None) -> str:
     return str(min(99, whole) if share < 1 else max(101, whole) if share > 1 else whole)
 
 
+def nearest_percent(share: float | None) -> str:
+    """A share from 0 to 1 as a whole percentage to the nearest; `<1%` above 0, and `100%` only of a share of 1."""
+    if share is None:
+        return UNKNOWN
+    whole = 100 if share == 1 else min(99, int(share * 100 + 0.5))
+    return "<1%" if 0 < share < 0.01 else f"{whole}%"
+
+
 def percents_of_whole(amounts: Sequence[float], gap: str = "") -> list[str]:
     """The share of each amount in the sum of all amounts, as whole percentages.
 

@@ -114,12 +114,17 @@ def _third_line(ledger: Ledger, view: View, mode: AccountingMode, columns: int) 
     divided: tuple[str, ...] = ()
     if cost.now_is_at_most and cost.now_divisor is not None:
         # The divisor of the average is neither the count of this namespace nor the upper bound for the machine.
-        by = f"{own} ÷ ≥ {units.count(cost.now_divisor)}"
-        divided = (f"{by} in TIME_WAIT", f"{by} TIME_WAIT")
-    text = first_fitting((*divided, f"{own} in TIME_WAIT", f"{own} TIME_WAIT", f"tw_sock {own}"), columns)
-    free_columns = columns - cell_width(text) - len(GAP)
-    graph = _graph_line(view, mode, free_columns) if free_columns >= MIN_GRAPH_WIDTH else ()
-    return ((text, "text"), *(((GAP, "text"), *graph) if graph else ()))
+        count = f"for ≥ {units.count(cost.now_divisor)}"
+        divided = (f"{own} of slab {count} in TIME_WAIT", f"{own} {count} in TIME_WAIT", f"{own} {count} TIME_WAIT")
+    texts = (*divided, f"{own} in TIME_WAIT", f"{own} TIME_WAIT", f"tw_sock {own}")
+    text = first_fitting(texts, columns)
+    # The graph is worth more than the words `of slab`.
+    for each in (text, first_fitting(texts[1:], columns)) if text in divided[:1] else (text,):
+        free_columns = columns - cell_width(each) - len(GAP)
+        graph = _graph_line(view, mode, free_columns) if free_columns >= MIN_GRAPH_WIDTH else ()
+        if graph:
+            return ((each, "text"), (GAP, "text"), *graph)
+    return ((text, "text"),)
 
 
 def _mini_socket_memory(ledger: Ledger) -> str:
@@ -208,7 +213,13 @@ def _memory_facts(
         f"{start}{share}",
         unit,
     )
-    return ((first_fitting(texts, columns), "text"),)
+    return ((_with_free_column(texts, columns), "text"),)
+
+
+def _with_free_column(texts: Sequence[str], columns: int) -> str:
+    """The first text that leaves a column before the border; where only the last one would, the first that fits."""
+    spaced = first_fitting(texts, columns - 1)
+    return first_fitting(texts, columns) if spaced == texts[-1] else spaced
 
 
 def _growth_text(view: View, total_bytes: float) -> str:
@@ -402,7 +413,9 @@ def detail_lines(ledger: Ledger, slow: Ledger, mode: AccountingMode, columns: in
     for title, value, notes in rows[: len(rows) if total.shown_bytes is not None else -1]:
         head = f"{title:<{TITLE_WIDTH}}", f"{value:>{VALUE_WIDTH}}"
         free_columns = columns - sum(map(cell_width, head)) - len(GAP)
-        note = first_fitting((*notes, ""), free_columns)
+        note = _with_free_column((*notes, ""), free_columns)
+        if title == "TIME_WAIT" and "FIN_WAIT2" not in note:
+            note = first_fitting((*notes, ""), free_columns)
         if title == "TIME_WAIT" and counts.time_wait and "FIN_WAIT2" not in note:
             # What the number counts is worth more than its place below the others.
             text = first_fitting([*(f"{title} {value} {each}" for each in notes if "FIN_WAIT2" in each), ""], columns)

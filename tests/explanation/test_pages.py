@@ -527,7 +527,7 @@ def test_a_part_that_is_the_middle_of_a_range_is_named_so_and_is_within_its_cach
     assert "by the number" in fact_text(draw(page_of_cache("sock_inode_cache"), figures, 200), "TCP part")
     cache = figures.cache(row)
     assert cache is not None
-    most = re.search(r"in the range 0 to ([\d ]+) KiB", part)
+    most = re.search(r"^≤ ([\d ]+) KiB", part)
     assert most is not None, part
     assert int(most[1].replace(" ", "")) <= (cache.bytes or 0) / 1024
 

@@ -187,12 +187,20 @@ async def test_the_likely_total_is_told_from_the_ends_of_its_range(size: tuple[i
     assert size[0] == 80 or "likely" in lines[2]
 
 
+@pytest.mark.parametrize("size", [(120, 40), (200, 60)], ids=str)
+async def test_a_column_is_free_between_the_details_of_tcp_and_the_border(size: tuple[int, int]) -> None:
+    async with tree_app(tree("6.1-8n")).run_test(size=size) as pilot:
+        app = await wait_for_app(pilot)
+        columns = app.query_one(TcpPane).size.width
+        assert all(len(line.rstrip()) < columns for line in pane_lines(app, TcpPane))
+
+
 async def test_a_part_of_tcp_that_is_estimated_has_its_sign() -> None:
     """Of the bind buckets in the row pid only bounds are known; TCP's own cache is counted whole."""
     async with tree_app(tree("6.1-4n")).run_test(size=(80, 50)) as pilot:
         app = await wait_for_app(pilot)
         lines = {line.split()[0]: line for line in pane_lines(app, CachesPane)}
-        assert re.search(r" 1\.01M +≈ 518K$", lines["pid*"].rstrip())
+        assert re.search(r" 1\.01M +≤ 1\.01M$", lines["pid*"].rstrip())
         assert re.search(r" 35\.75M +35\.75M$", lines["TCP"].rstrip())
         assert app._ledger is not None
         bounds = {cache.name: cache.tcp_bounds for cache in app._ledger.caches}

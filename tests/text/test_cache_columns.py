@@ -149,7 +149,7 @@ def test_values_of_one_node() -> None:
     assert [on[node]["objects"] for node in on] == ["195", "130", "0", "65"]
     assert [on[node]["slabs"] for node in on] == ["15", "10", "0", "5"]
     assert [on[node]["bytes"] for node in on] == ["480K", "320K", "0", "160K"]
-    assert [on[node]["share"] for node in on] == ["100%", "66%", "0%", "33%"]
+    assert [on[node]["share"] for node in on] == ["100%", "67%", "0%", "33%"]
     assert [on[node]["per_second"] for node in on] == ["–", "+2", "–", "–"]
 
 
