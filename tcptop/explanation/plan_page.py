@@ -843,7 +843,7 @@ def _full_node_texts(ledger: Ledger, plan: Plan) -> Iterator[str]:
 def buffers_text(plan: Plan) -> str:
     """The buffers of a planned socket, and the part of them in use: `25 598 B, in use 5 263 to 9 104 B`.
 
-    The charge is left out if it is unknown.
+    Where the upper bound is above the likely charge, it is `≈ 778 B; 31 to 1 223 B`. The charge is left out if unknown.
     """
     counted, _, bounds = plan.buffers
     if counted is None and bounds is None:
@@ -856,7 +856,10 @@ def buffers_text(plan: Plan) -> str:
     used = units.bounds_span(bounds, units.exact_bytes)
     if bounds.low == 0 < bounds.high:
         used = f"≤ {units.exact_bytes(bounds.high, True)}"
-    return f"in use {used} B" if counted is None else f"{charge} B, in use {used} B"
+    if counted is None:
+        return f"in use {used} B"
+    # With a likely charge below the upper bound, a part called in use would look larger than its whole.
+    return f"{charge} B; {used} B" if is_about and bounds.high > counted else f"{charge} B, in use {used} B"
 
 
 def _most_charge(plan: Plan) -> float | None:
