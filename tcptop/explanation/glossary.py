@@ -461,6 +461,13 @@ SLAB_ENTRIES: tuple[Entry, ...] = (
         ("shared", "everything else"),
     ),
     Entry(
+        "sockets since slabinfo",
+        "The memory that sockets took or gave back after slabinfo was read, when many were opened or closed since.",
+        "It is an estimate: the change in the number of sockets × the bytes of one more socket. The range has what the"
+        " present sockets surely hold, and the most that the new ones can take.",
+        "/proc/net/sockstat now, and beside the last read of /proc/slabinfo",
+    ),
+    Entry(
         "unexplained",
         "Slab memory that the machine has and that no row of slabinfo explains.",
         "Large kmalloc blocks and the error of the counters are in it.",
