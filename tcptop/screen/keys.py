@@ -27,9 +27,9 @@ SHARED_BINDINGS: list[Binding] = [
     Binding("question_mark,h,H,f1", "help", "show the help"),
     Binding("colon", "command_palette", "list all commands"),
     Binding("m", "switch('mode', 'full', 'time_wait')", "switch between open sockets and TIME_WAIT"),
-    *(Binding(str(digit), f"node({digit})", "show the node of that number") for digit in range(10)),
-    Binding("left_square_bracket", "step_node(-1)", "show the previous node"),
-    Binding("right_square_bracket", "step_node(1)", "show the next node"),
+    *(Binding(str(digit), f"node({digit})", "caches, free blocks of that node alone") for digit in range(10)),
+    Binding("left_square_bracket", "step_node(-1)", "caches, free blocks of the previous node"),
+    Binding("right_square_bracket", "step_node(1)", "caches, free blocks of the next node"),
     Binding("equals_sign,f5", "node(None)", "show all nodes; again: their table, on a low screen"),
     Binding("g", "ask_node", "go to node…"),
     *(
