@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from tcptop.ledger.holders import HolderGroup, HolderSums, HolderVerdict
+from tcptop.ledger.holders import ONE_LOOK, HolderGroup, HolderSums, HolderVerdict
 from tcptop.snapshot.socket_table import SocketNamespace, SocketProcess, SocketTable
 from tcptop.text.units import counted, grouped, short_size
 
@@ -78,7 +78,7 @@ def find_verdicts(now: Look, before: Look | None, limits: VerdictLimits) -> tupl
         if verdict.kind not in IN_TWO_LOOKS:
             verdicts.append(verdict)
         elif earlier is None:
-            verdicts.append(verdict._replace(text=f"{verdict.text} (one look)"))
+            verdicts.append(verdict._replace(text=f"{verdict.text} {ONE_LOOK}"))
         elif measure >= earlier.get(key, measure + 1):
             verdicts.append(verdict)
     verdicts += _full_queues(now[0], None if before is None else before[0])

@@ -421,7 +421,14 @@ def _unexplained(sums: HolderSums) -> Iterator[str]:
 def _unseen(groups: Sequence[HolderGroup], table: SocketTable) -> Iterator[str]:
     number = round(sum(group.sockets for group in groups if group.holder.kind == "not_seen"))
     if number:
-        why = f": {_unread_text(table)}" if table.unread_processes else ""
+        reasons = [_unread_text(table)] if table.unread_processes else []
+        sampled = [process for process in table.process_of.values() if not process.is_whole]
+        if sampled:
+            largest = max(sampled, key=lambda process: process.descriptors)
+            name = f"{largest.command}[{largest.pid}]"
+            which = f"{counted(len(sampled), 'process')}, such as {name}," if sampled[1:] else name
+            reasons.append(f"of {which} only a sample of the descriptors was looked up (who --exact {largest.pid})")
+        why = f": {'; '.join(reasons)}" if reasons else ""
         yield f"the owner of {counted(number, 'socket')}{why}"
 
 

@@ -1231,7 +1231,7 @@ HOLDER_ENTRIES: tuple[Entry, ...] = (
         "Verdicts on CLOSE_WAIT, on unread data and on sockets in no dump end in it until a second look. They stay if"
         " that finds at least as much, and go if it finds less. SPACE looks again at once.",
         "tcptop",
-        ("(one look)", "two looks"),
+        ("(one look)", "(SPACE confirms)", "two looks"),
     ),
     Entry(
         "others",
@@ -1252,17 +1252,10 @@ HOLDER_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "reserved",
         "Memory that sockets have taken for their buffers in advance, and that no segment uses yet.",
-        "BUFFERS is the sum of unread, unsent and reserved. The kernel takes whole pages, and returns them later.",
-        "sk_forward_alloc, in SKMEMINFO",
-        ("BUFFERS", "forward-allocated"),
-    ),
-    Entry(
-        "taken in advance",
-        "The part of TCP's buffers that no data is in: pages that sockets have taken before they need them.",
-        "The limit tcp_mem counts it; the total of TCP's memory leaves it out. In the table of who holds the sockets it"
-        " is `reserved`.",
-        "include/net/sock.h, sk_forward_alloc",
-        ("in advance",),
+        "BUFFERS is the sum of unread, unsent and reserved. The kernel takes whole pages, and returns them later. The"
+        " limit tcp_mem counts them; the total of TCP's memory leaves them out.",
+        "sk_forward_alloc, in SKMEMINFO; include/net/sock.h",
+        ("BUFFERS", "forward-allocated", "taken in advance", "in advance"),
     ),
     Entry(
         "OWNER",
@@ -1326,9 +1319,9 @@ HOLDER_ENTRIES: tuple[Entry, ...] = (
         "tcp_info",
         "What the kernel tells of a single connection: its round-trip time, its window, what it sent again.",
         "Key d on the page of a row asks for at most 200 sockets of one port, and so does `tcptop who --detail`. The"
-        " kernel locks each socket for a moment. SENT and RECEIVED: the time since data was sent and received.",
+        " kernel locks each socket for a moment. LAST SENT and LAST RCVD: the time since then.",
         "net/ipv4/tcp.c, tcp_get_info(); INET_DIAG_INFO",
-        ("single sockets", "RECEIVED", "SENT", "CONTROL", "cubic", "bbr", "congestion control"),
+        ("single sockets", "LAST SENT", "LAST RCVD", "CONTROL", "cubic", "bbr", "congestion control"),
     ),
     Entry(
         "UNACKED",

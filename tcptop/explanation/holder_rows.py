@@ -147,12 +147,16 @@ def row_asks(groups: Iterable[HolderGroup]) -> list[RowAsk]:
     return [ask for ask in asks if ask.port == next(iter(asks)).port]
 
 
+QUEUE_OF = "queue of "
+"""Start of the name of an accept queue."""
+
+
 def owner_name(holder: Holder) -> str:
     """Name of a holder: `name[pid]` or `queue of name[pid]`; if it is not a process, a name such as `(orphan)`."""
     if holder.kind in KIND_NAMES:
         return KIND_NAMES[holder.kind]
     process = f"{holder.command or '?'}[{holder.pid}]" if holder.pid is not None else "a listener"
-    return f"queue of {process}" if holder.kind == "queue" else process
+    return f"{QUEUE_OF}{process}" if holder.kind == "queue" else process
 
 
 def process_name(holders: Holders, pid: int | None) -> str:

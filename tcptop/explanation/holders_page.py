@@ -9,10 +9,10 @@ from math import inf
 
 from tcptop.explanation.holder_rows import Grouping, HolderRow, SortKey, holder_rows
 from tcptop.ledger import Amount
-from tcptop.ledger.holders import Holders
+from tcptop.ledger.holders import ONE_LOOK, QUIET_KINDS, Holders, HolderVerdict
 from tcptop.snapshot.socket_table import SocketRow
 from tcptop.text import units
-from tcptop.text.line import WARNING, Line, paragraph
+from tcptop.text.line import WARNING, Line, Piece, paragraph
 from tcptop.text.table import EMPTY_CELLS, Heading, make_headings
 
 TITLES: Mapping[Grouping, str] = {
@@ -160,7 +160,7 @@ def _reserved_text(holders: Holders) -> str:
     TCP's total leaves them out, because no memory stands behind them.
     """
     reserved = sum(group.buffer_bytes - group.unread_bytes - group.unsent_bytes for group in holders.groups)
-    return f", {units.size(reserved)} of them taken in advance" if round(reserved) > 0 else ""
+    return f", {units.size(reserved)} of them reserved" if round(reserved) > 0 else ""
 
 
 def _where(holders: Holders) -> str:
@@ -181,7 +181,7 @@ def _beside(number: int, counted: int | None, name: str = "counter", note: str =
 
 
 ROW_HEADINGS = make_headings(
-    "<PEER", "PORT", "UNREAD", "UNACKED", "UNSENT", "SENT", "RECEIVED", "RTT", "CWND", "RETRANS", "<CONTROL",
+    "<PEER", "PORT", "UNREAD", "UNACKED", "UNSENT", "LAST SENT", "LAST RCVD", "RTT", "CWND", "RETRANS", "<CONTROL",
     least=("CONTROL", "CWND", "RETRANS", "UNSENT"),
 )  # fmt: skip
 
@@ -238,11 +238,23 @@ def _ago(amount_ms: int | None) -> str:
     return units.seconds(None if amount_ms is None else round(amount_ms / 1000, 0 if amount_ms >= 10_000 else 1))
 
 
-def verdict_lines(holders: Holders, columns: int) -> list[Line]:
+QUIET: Piece = ("   ", "text")
+
+
+def verdict_paragraph(verdict: HolderVerdict, columns: int, can_confirm: bool = False) -> list[Line]:
+    """The lines of a verdict, without the sign of an alarm for mini-sockets, whose limit stops no socket.
+
+    If a key looks again, the verdict of a first look names it.
+    """
+    text = verdict.text.replace(ONE_LOOK, "(SPACE confirms)") if can_confirm else verdict.text
+    return paragraph(text, columns - 1, "text", QUIET if verdict.kind in QUIET_KINDS else WARNING)
+
+
+def verdict_lines(holders: Holders, columns: int, can_confirm: bool = False) -> list[Line]:
     """A line for each verdict, and a line for each part of the system that was not seen."""
     lines: list[Line] = []
     for verdict in holders.verdicts:
-        lines += paragraph(verdict.text, columns - 1, "text", WARNING)
+        lines += verdict_paragraph(verdict, columns, can_confirm)
     if holders.module == LOADED_NOW:
         lines += paragraph(" the kernel has loaded its module tcp_diag for this look", columns - 1, "dim")
     # A verdict on sockets in no dump says the same of them.

@@ -114,6 +114,12 @@ class HolderSums(NamedTuple):
     """True if tcptop read each namespace that it found, and every dump was complete."""
 
 
+ONE_LOOK = "(one look)"
+"""End of the text of a verdict that a second look would confirm."""
+QUIET_KINDS = frozenset({"time_wait", "TCPTimeWaitOverflow"})
+"""Kinds of verdicts that are no alarm: the limit of mini-sockets stops no socket."""
+
+
 class HolderVerdict(NamedTuple):
     """A fact about the sockets that needs the attention of an administrator."""
 

@@ -225,7 +225,8 @@ def _text_line(cost: ConnectionCost, figure: str, label: str, columns: int) -> L
     spaced = SIGN_WITHOUT_GAP.sub(lambda sign: f"{sign[0]} ", figure)
     number: Line = ((f"{spaced} B ", "accent"),)
     idle = idle_text(cost)
-    firsts: list[Line] = [(*number, (f"{label}, {each}", "text")) for each in _idle_variants(idle)] if idle else []
+    labels = dict.fromkeys((label, label.replace("average now", "now")))
+    firsts: list[Line] = [(*number, (f"{each}, {idle}", "text")) for each in labels] if idle else []
     firsts.append((*number, (label, "text")))
     lines: list[Line] = []
     for first in firsts:
@@ -289,7 +290,7 @@ def _captions(
     if idle := idle_text(cost):
         of_them = idle.replace(" idle", " of them idle")
         titles = [f"{names[0]}, {of_them}", *(f"{name}, {idle}" for name in (*names, brief))]
-        titles += [*(f"{brief}, {each}" for each in _idle_variants(idle)[1:]), idle]
+        titles += [f"{brief.replace('average now', 'now')}, {idle}", idle]
         beside = [*((title, reason) for title in titles[:3]), *((name, of_them) for name in names[:2])]
     value_width = max(cell_width(value) for _, value in rows)
     # In a wide pane, a table of the costs stands at the right of the captions.
@@ -337,11 +338,6 @@ def idle_text(cost: ConnectionCost) -> str:
     at_most = "≤ " if cost.now_is_at_most else ""
     text = units.exact_bytes(idle, cost.now_is_at_most or None)
     return f"{at_most}{text} B idle" if idle and now and idle >= IDLE_SHARE * now else ""
-
-
-def _idle_variants(idle: str) -> tuple[str, str]:
-    """The idle part with its unit, and without it for the smallest screens, where the average beside it has it."""
-    return idle, idle.replace(" B ", " ")
 
 
 def _named(*amounts: tuple[str, str]) -> list[Line]:

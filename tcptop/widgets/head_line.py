@@ -9,6 +9,7 @@ from time import localtime, strftime
 
 from tcptop.explanation.limit_texts import alarm_variants
 from tcptop.ledger import AccountingMode, Ledger
+from tcptop.ledger.holders import QUIET_KINDS
 from tcptop.ledger.limits import max_alarm_age_s
 from tcptop.text import units
 from tcptop.text.line import Line, Piece, Role, text_of
@@ -67,7 +68,7 @@ def head_line(ledger: Ledger, view: View, columns: int) -> Line:
     shown: list[Piece] = [] if choices.mode == "full" else [(f"{MODE_NAMES[choices.mode]} · ", "accent")]
     verdicts = _verdicts_text(ledger)
     if verdicts:
-        shown.append((f"{verdicts} · ", "warning"))
+        shown.append((f"{verdicts}  ", "warning"))
     if choices.node is not None:
         shown.append((f"node {choices.node} · ", "text"))
     facts = [f"Linux {host.kernel}" if host.kernel else "Linux"]
@@ -128,14 +129,20 @@ def _has_who_hint(ledger: Ledger, view: View, has_verdicts: bool) -> bool:
 
 
 def _verdicts_text(ledger: Ledger) -> str:
-    """The number of verdicts on the sockets, as text.
+    """The number of verdicts on the sockets, as text, with the age of a look that is no longer fresh.
 
-    The text is empty if there is no verdict, or if the look is so old that it raises no alarm.
+    The limit of mini-sockets, which stops no socket, is no alarm. The text is empty if there is no verdict, or if the
+    look is so old that it raises no alarm.
     """
     holders = ledger.holders
-    if holders is None or not holders.verdicts or (holders.age_s or 0) > max_alarm_age_s(holders.took_us):
+    if holders is None or (holders.age_s or 0) > max_alarm_age_s(holders.took_us):
         return ""
-    return f"! W {units.counted(len(holders.verdicts), 'verdict')}"
+    number = sum(verdict.kind not in QUIET_KINDS for verdict in holders.verdicts)
+    tens_s = int(holders.age_s or 0) // 10 * 10
+    # The alarm of a limit from the same look has that age, too.
+    is_said = any(limit.look_age_s for limit in ledger.limits["full"].alarms)
+    age = f", {tens_s} s ago" if tens_s and not is_said else ""
+    return f"! W {units.counted(number, 'verdict')}{age}" if number else ""
 
 
 def _state_texts(ledger: Ledger, view: View) -> list[str]:

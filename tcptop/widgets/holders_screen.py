@@ -16,6 +16,7 @@ from tcptop.explanation.holder_page import TCP_INFO, SingleSockets, holder_page,
 from tcptop.explanation.holder_rows import (
     BY_PROCESS,
     GROUPINGS,
+    QUEUE_OF,
     SORTS,
     Grouping,
     HolderRow,
@@ -24,7 +25,14 @@ from tcptop.explanation.holder_rows import (
     holder_rows,
     row_asks,
 )
-from tcptop.explanation.holders_page import TITLES, holder_cells, sum_lines, title_text, verdict_lines
+from tcptop.explanation.holders_page import (
+    TITLES,
+    holder_cells,
+    sum_lines,
+    title_text,
+    verdict_lines,
+    verdict_paragraph,
+)
 from tcptop.ledger import Ledger
 from tcptop.ledger.holders import Holders
 from tcptop.recall import Same
@@ -165,6 +173,7 @@ class HoldersPane(ScrollPane):
         """For each row, the number of sockets in the previous list of sockets; None until a second list has been
         read."""
         self._rows_of: tuple[object, ...] = ()
+        self._total_bytes = 0.0
         """The values that `_rows` depends on."""
         self._needless: frozenset[str] = frozenset()
         """Columns that are left out because their values tell the user nothing."""
@@ -244,11 +253,14 @@ class HoldersPane(ScrollPane):
         with_keys = rows >= MIN_ROWS_WITH_KEYS
         room = rows - with_keys
         self._layout = None
+        again = self._source.asks_kernel
         if holders is None:
             drawn = self._fixed(self._reason_lines(ledger, choices, columns), room)
             keys: tuple[KeyHint, ...] = (CLOSE_KEY, *self._step_keys())
         elif self._shows_foot:
-            drawn = self._fixed([*verdict_lines(holders, columns), EMPTY_LINE, *sum_lines(holders, columns)], room)
+            drawn = self._fixed(
+                [*verdict_lines(holders, columns, again), EMPTY_LINE, *sum_lines(holders, columns)], room
+            )
             keys = (BACK_KEY, *([SCROLL_KEY] if self.position else []))
         elif self._opened is not None:
             self._find_rows(holders)
@@ -260,9 +272,9 @@ class HoldersPane(ScrollPane):
         else:
             self._find_rows(holders)
             below_rows = room - 2 - max(1, len(self._rows))
-            foot = foot_lines(holders, columns, max(max(0, room - 1) // FOOT_SHARE, below_rows))
+            foot = foot_lines(holders, columns, max(max(0, room - 1) // FOOT_SHARE, below_rows), again)
             drawn = [*self._table(holders, columns, room - len(foot)), *foot]
-            is_cut = len(foot) < len(sum_lines(holders, columns)) + len(verdict_lines(holders, columns))
+            is_cut = len(foot) < len(sum_lines(holders, columns)) + len(verdict_lines(holders, columns, again))
             keys = self._table_keys(is_cut)
         return [*drawn, key_line(columns, keys)] if with_keys else drawn
 
@@ -317,6 +329,8 @@ class HoldersPane(ScrollPane):
         self._rows_of = depends_on
         self._rows = holder_rows(holders, by, chosen, sort)
         self._needless, self._telling = needless_columns(self._rows), telling_columns(self._rows)
+        whole = holder_rows(holders, by, RowFilter(), sort) if chosen.text else self._rows
+        self._total_bytes = sum(row.bytes or 0 for row in whole)
         self._changes = None
         if holders.groups_before is not None:
             before = holder_rows(holders._replace(groups=holders.groups_before), by)
@@ -336,10 +350,9 @@ class HoldersPane(ScrollPane):
         self.place(len(self._rows), height - 1)
         roles: list[Role] = ["accent" if SORT_OF.get(title) == self.choice.sort else "head" for title in layout.titles]
         lines = [layout.line(layout.titles, roles)]
-        total = sum(row.bytes or 0 for row in self._rows)
         for index in range(self._first, min(len(self._rows), self._first + self._body_height)):
             row = self._rows[index]
-            texts = self._cells(row, layout, total, not holders.sums.complete)
+            texts = self._cells(row, layout, self._total_bytes, not holders.sums.complete)
             warned = warned_columns(holders, row)
             warned |= {layout.titles[0]} if warned else set()
             line = layout.line(texts, ["warning" if title in warned else "text" for title in layout.titles])
@@ -665,16 +678,16 @@ def under_cursor(line: Line, columns: int) -> Line:
     return (*pieces, (" " * max(0, columns - cell_width(text_of(line))), "cursor"))
 
 
-def foot_lines(holders: Holders, columns: int, height: int) -> list[Line]:
+def foot_lines(holders: Holders, columns: int, height: int, can_confirm: bool = False) -> list[Line]:
     """The sums and the verdicts in at most `height` lines.
 
     If there is no room for both, the sums are left out first, and the most urgent verdicts are kept. A text that does
     not fit ends in `…`. The first verdict may take several lines, but leaves at least one line for further verdicts.
     """
-    verdicts = verdict_lines(holders, columns)
+    verdicts = verdict_lines(holders, columns, can_confirm)
     if len(verdicts) > height:
-        verdicts = [shorten_line(line, columns - 1) for line in verdict_lines(holders, UNWRAPPED)]
-        urgent = paragraph(holders.verdicts[0].text, columns - 1, "text", WARNING) if holders.verdicts else []
+        verdicts = [shorten_line(line, columns - 1) for line in verdict_lines(holders, UNWRAPPED, can_confirm)]
+        urgent = verdict_paragraph(holders.verdicts[0], columns, can_confirm) if holders.verdicts else []
         if 1 < len(urgent) < height:
             verdicts[:1] = urgent
     if len(verdicts) > height > 0:
@@ -688,15 +701,16 @@ def foot_lines(holders: Holders, columns: int, height: int) -> list[Line]:
 
 
 def owner_variants(name: str, width: int) -> list[str]:
-    """The name of an owner, and a shorter variant.
+    """The name of an owner, and shorter variants: without `of` and `queue of`, and then cut.
 
-    In the shorter variant, `…` replaces the end of the name, and the number of the process is kept.
+    In the shortest variant, `…` replaces the end of the name, and the number of the process is kept.
     """
-    start, bracket, number = name.rpartition("[")
+    short = name.replace(QUEUE_OF, "queue ", 1) if name.startswith(QUEUE_OF) else name
+    names = list(dict.fromkeys((name, short, name.removeprefix(QUEUE_OF))))
+    start, bracket, number = names[-1].rpartition("[")
     free_columns = width - len(f"…[{number}")
-    return (
-        [name, f"{set_cell_size(start, free_columns).rstrip()}…[{number}"] if bracket and free_columns > 0 else [name]
-    )
+    cut = [f"{set_cell_size(start, free_columns).rstrip()}…[{number}"] if bracket and free_columns > 0 else []
+    return [*names, *cut]
 
 
 def path_ends(path: str, _: int = 0) -> list[str]:

@@ -166,18 +166,22 @@ def test_old_kernels_count_time_wait_of_the_machine_in_every_namespace() -> None
 
 def test_a_full_accept_queue_that_drops() -> None:
     full = listen(8080, 301, 300, 199, 10), process(10, "sleeper")
-    assert verdicts(full) == {"queue_full": "sleeper[10] :8080 accept queue 301 of 300, FULL, 199 dropped"}
+    assert verdicts(full) == {
+        "queue_full": "sleeper[10] :8080 accept queue 301 of 300, FULL, 199 dropped since listen(2)"
+    }
     grown = verdicts(full, (listen(8080, 301, 300, 187, 10),))
-    assert grown["queue_full"].endswith("FULL, 199 dropped, 12 since the look before")
-    assert verdicts(full, full)["queue_full"].endswith("FULL, 199 dropped, none since the look before")
-    assert verdicts(full, (listen(9090),))["queue_full"].endswith("199 dropped")
-    assert verdicts(full, (listen(8080, 0, 300, 900, 10),))["queue_full"].endswith("199 dropped")
+    assert grown["queue_full"].endswith("FULL, 199 dropped since listen(2), 12 since the look before")
+    assert verdicts(full, full)["queue_full"].endswith("FULL, 199 dropped since listen(2), none since the look before")
+    assert verdicts(full, (listen(9090),))["queue_full"].endswith("199 dropped since listen(2)")
+    assert verdicts(full, (listen(8080, 0, 300, 900, 10),))["queue_full"].endswith("199 dropped since listen(2)")
     assert verdicts((listen(8080, 300, 300, 199),)) == {}
     assert verdicts((listen(8080, 301, 300, 0),)) == {}
     assert verdicts((listen(8080, 301, 300, None),)) == {}
     # Two listeners share the port, and the drops of one of them were unknown in the earlier reading.
     some_unknown = (listen(8080, 301, 300, 100, 10), listen(8080, 0, 300, None))
-    assert verdicts((*full, listen(8080, 0, 300, 50)), some_unknown)["queue_full"].endswith("FULL, 199 dropped")
+    assert verdicts((*full, listen(8080, 0, 300, 50)), some_unknown)["queue_full"].endswith(
+        "FULL, 199 dropped since listen(2)"
+    )
 
 
 def test_listeners_that_share_a_port_are_compared_together() -> None:

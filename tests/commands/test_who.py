@@ -418,12 +418,12 @@ def test_a_narrow_table_keeps_the_buffers_which_differ_between_owners(
     assert "SLAB" not in titles
 
 
-def test_buffers_that_are_taken_in_advance_are_told_from_those_in_use(
+def test_buffers_that_are_reserved_are_told_from_those_in_use(
     machine: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The 1 843 200 bytes of sk_forward_alloc are charged, and TCP's total leaves them out."""
     text = " ".join(run(capsys, "who", "--root", machine).split())
-    assert ", 1.8 MiB of them taken in advance (" in text
+    assert ", 1.8 MiB of them reserved (" in text
     assert "with buffers as charged; TCP's total counts those in use;" in text
 
 
@@ -434,6 +434,24 @@ def test_sockets_of_unknown_owner_say_that_a_process_was_not_read(
     shown = " ".join(run(capsys, "who", "--root", str(tree_with_look(tmp_path, text))).split())
     assert "the owner of 2 sockets: 1 process was not read" in shown
     assert "descriptors of 1" not in shown
+
+
+def test_sockets_of_unknown_owner_say_that_a_process_was_only_sampled(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = (net(HERE, unread_processes=1), group("unseen", sockets=2), process(18, "wrk", False, 9.5, 400, 300))
+    shown = " ".join(
+        run(capsys, "who", "--root", str(tree_with_look(tmp_path, look_text(*lines, processes="9\t1")))).split()
+    )
+    sampled = "of wrk[18] only a sample of the descriptors was looked up (who --exact 18)"
+    assert f"the owner of 2 sockets: 1 process was not read; {sampled}" in shown
+
+
+def test_the_verdict_of_mini_sockets_is_no_alarm(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Their limit stops no socket."""
+    lines = (net(HERE, tw=490, tcp_max_tw_buckets=500), group("none", 490, "TIME_WAIT", mini=True))
+    shown = run(capsys, "who", "--root", str(tree_with_look(tmp_path, look_text(*lines))))
+    assert "\n   490 mini-sockets, of at most 500" in shown
 
 
 def test_sockets_in_no_dump_are_counted_once_below_the_table(

@@ -86,7 +86,13 @@ def test_no_alarm_is_dropped_from_the_first_lines_however_long_they_are(more_wor
     reading: Reading[Any] = Reading("ok", table_of(*WHOLE_MACHINE), None, 3.0, 12, 5.0, None, None)
     found = account(snapshot("6.1-4n", "established")._replace(socket_table=reading))
     limits = found.limits["full"]
-    states = {"nofile": "near", "memory": "near", "tcp_mem": "pressure", "file_max": "near", "tcp_max_orphans": "near"}
+    states: dict[str, Any] = {
+        "nofile": "near",
+        "memory": "near",
+        "tcp_mem": "pressure",
+        "file_max": "near",
+        "tcp_max_orphans": "near",
+    }
     rows = [
         limit._replace(
             state="full"

@@ -34,10 +34,10 @@ from tcptop.sampling.source_list import kernel_sources
 from tcptop.screen.app import TcptopApp
 from tcptop.sources.socket_table import SocketTableSource
 from tcptop.text.line import text_of
-from tcptop.widgets.cell_width import to_ascii
+from tcptop.widgets.cell_width import first_fitting, to_ascii
 from tcptop.widgets.head_line import head_line
 from tcptop.widgets.help_screen import HoldersHelpPane
-from tcptop.widgets.holders_screen import COLUMNS, HoldersPane, HoldersScreen, lay_out, under_cursor
+from tcptop.widgets.holders_screen import COLUMNS, HoldersPane, HoldersScreen, lay_out, owner_variants, under_cursor
 from tcptop.widgets.pane import ASCII_CLASS
 
 LOOK = Path(__file__).resolve().parents[1] / "sock_diag/look-8-scenarios.txt"
@@ -571,7 +571,7 @@ async def test_the_head_line_counts_the_verdicts_of_a_look(folder: Path) -> None
     assert ledger.holders is not None
     for holders, words in (
         (None, ""),
-        (ledger.holders._replace(age_s=59.0, verdicts=ledger.holders.verdicts[:1]), "! W 1 verdict ·"),
+        (ledger.holders._replace(age_s=59.0, verdicts=ledger.holders.verdicts[:1]), "! W 1 verdict, 50 s ago  saved"),
         (ledger.holders._replace(age_s=61.0), ""),
         (ledger.holders._replace(verdicts=()), ""),
     ):
@@ -693,3 +693,24 @@ def test_the_row_under_the_cursor_keeps_the_colour_of_a_warning() -> None:
 def test_a_wide_table_takes_the_whole_width(columns: int, hidden: Sequence[str]) -> None:
     layout = lay_out("owner", "memory", columns, hidden).layout
     assert sum(layout.widths) + len(layout.gap) * (len(layout.widths) - 1) == columns
+
+
+async def test_a_filter_leaves_the_shares_as_they_are(folder: Path) -> None:
+    async with tree_app(folder).run_test(size=(250, 40)) as pilot:
+        app = await open_holders(pilot)
+
+        def row() -> str:
+            return next(line for line in shown(app) if " hoarder[" in line or line.startswith("hoarder["))
+
+        before = row()
+        assert "%" in before
+        await pilot.press("slash", *"hoarder", "enter")
+        await pilot.pause()
+        assert row().strip() == before.strip()
+
+
+def test_a_narrow_name_of_an_accept_queue_keeps_its_program() -> None:
+    name = "queue of stuckapp[18018]"
+    assert first_fitting(owner_variants(name, 24), 24) == name
+    assert first_fitting(owner_variants(name, 16), 16) == "stuckapp[18018]"
+    assert first_fitting(owner_variants(name, 12), 12) == "stuc…[18018]"
