@@ -303,8 +303,7 @@ COLUMNS: tuple[Column, ...] = (
         "tcp",
         Heading("TCP PART"),
         "The bytes of CACHE SIZE that TCP's objects take: all of TCP's own caches, and a share of a cache that others"
-        " use too, by the number of TCP sockets. ≈ stands before an estimate, ≤ before a bound where it may be none;"
-        " ENTER on the row shows the range.",
+        " use too, by the number of TCP sockets. ≈: an estimate; ≤: it may be none; ENTER shows the range.",
         lambda row: row.tcp_bytes,
         width=9,
         rank=10,

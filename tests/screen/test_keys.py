@@ -84,7 +84,7 @@ async def test_digit_shows_the_caches_of_a_node() -> None:
                 row = caches(app)[cache]
                 assert row["OBJS"] == grouped(objects), (node, cache)
                 assert row["SLABS"] == grouped(slabs), (node, cache)
-                assert row["OF ALL"] == (f"{objects * 100 // total}%" if total else "–"), (node, cache)
+                assert row["OF ALL"] == (f"{int(objects * 100 / total + 0.5)}%" if total else "–"), (node, cache)
                 assert row["OBJ SIZE"] == grouped(slabinfo_rows(folder)[cache][2]), (node, cache)
 
 
