@@ -280,7 +280,7 @@ def is_here(ledger: Ledger) -> bool:
 
 
 def unlooked_sentences(ledger: Ledger) -> list[str]:
-    """The limits that only a look would tell, and the listen overflows of this netns; empty after a look without any."""
+    """The limits that only a look would tell, and the listen overflows of this netns; may be empty after a look."""
     names = unlooked_names(ledger.limits["full"], long=True)
     texts: list[str] = []
     if names:

@@ -41,7 +41,7 @@ def test_a_row_has_the_figures_of_the_report(kernel: str, phase: str) -> None:
     assert row.one_more == ledger.costs["full"].by_family["mix"].accepted
     assert row.average == ledger.costs["full"].now_bounds
     assert row.sockets == ledger.sockets
-    assert row.tcp_memory == ledger.tcp_memory
+    assert row.tcp_memory._replace(counted_at_s=None) == ledger.tcp_memory._replace(counted_at_s=None)
     assert row.host == ledger.host
     assert row.limits == ledger.limits["full"]
     assert row.headroom.sockets == ledger.headroom["full"].sockets

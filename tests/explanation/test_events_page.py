@@ -67,7 +67,7 @@ def test_the_page_shows_what_moved_before_what_did_not(moved: Ledger) -> None:
 def test_the_report_lists_what_moved_and_counts_the_others(moved: Ledger) -> None:
     lines = section(moved).splitlines()
     assert [line.split()[0] for line in lines[2:5]] == ["TCPMemoryPressuresChrono", "ListenOverflows", "ListenDrops"]
-    assert lines[3].split()[1:] == ["12", "-", "listen", "queues"]
+    assert lines[3].split()[1:] == ["12", "-", "accept", "queues"]
     assert [line.strip() for line in lines[5:]] == [
         "3 of 7 counters have moved",
         "13 are not counted by this kernel",
