@@ -90,12 +90,14 @@ def alarm_text(limit: Limit) -> str:
 def fits_more_text(limit: Limit, number_text: Callable[[int | None], str] = units.count) -> str:
     """The headroom of a limit, in sockets; `stops none` for orphans and TIME_WAIT, and `–` if it is unknown.
 
-    It is `–` also for a limit of one process or listener, which stops only the sockets of its own.
+    It is `–` also for a limit of one process or listener, which stops only the sockets of its own; if it is full, 0.
 
     The headroom of memory begins with `≤` if the size of a part of a socket is unknown. The headroom of a memory cgroup
     begins with `≥` if it is unknown whether all objects of a socket are charged.
     """
     if not limit.stops_new_sockets:
+        if limit.scope == "process" and limit.state == "full" and is_reached(limit):
+            return number_text(0)
         return STOPS_NONE_SHORT if limit.concerns in ("orphans", "TIME_WAIT") else units.UNKNOWN
     if limit.headroom_is_at_least:
         return f"≥ {number_text(limit.headroom_sockets)}"
@@ -146,12 +148,14 @@ def alarm_reasons(limit: Limit) -> list[str]:
             for percent, texts in ORPHAN_RESETS.items():
                 if 100 * ratio >= percent:
                     return list(texts)
-        level = limit.threshold.critical if limit.state == "full" else limit.threshold.warn
+        # The limit of mini-sockets, which stops no socket, has no critical state.
+        state: LimitState = "near" if limit.concerns == "TIME_WAIT" and limit.state == "full" else limit.state
+        level = limit.threshold.critical if state == "full" else limit.threshold.warn
         if 100 * ratio >= level and limit.scope == "process":
             return left_texts(limit)
         if is_reached(limit):
             return ["nothing more fits"]
-        word = STATE_WORDS[limit.state].lower()
+        word = STATE_WORDS[state].lower()
         if 100 * ratio >= level:
             return [f"{word} from {units.plain_number(level)} %", f"from {units.plain_number(level)} %"]
         if 100 * ratio >= level - STATE_MARGIN_PERCENT:
@@ -297,7 +301,12 @@ def listen_overflows_text(ledger: Ledger) -> str:
 
 
 def nearly_full_text(limits: Limits) -> str:
-    """The full and nearly full limits of a process or listener: `, but nofile has 44 left`; empty without any."""
+    """The full and nearly full limits of a process or listener: `, but nofile has 44 left`; empty without any.
+
+    Where mini-sockets are counted, which have no file and no accept queue, it is empty.
+    """
+    if any(limit.concerns == "TIME_WAIT" and limit.stops_new_sockets for limit in limits.rows):
+        return ""
     near = [limit for limit in limits.rows if limit.state == "full" and limit.scope == "process"]
     texts = [f"{limit.label} {_full_or_left(limit, limit.label.endswith('s'))}" for limit in near]
     return f", but {' and '.join(texts)}" if texts else ""
@@ -376,21 +385,24 @@ def headroom_sentence(ledger: Ledger, mode: AccountingMode = "full") -> str:
 def alarm_variants(limits: Sequence[Limit], events: Sequence[Event]) -> list[Line]:
     """Variants of a line of alarms, from the longest to the shortest.
 
-    The line has limits grouped by the words for their states, followed by the events that have grown. The limit of
+    The line has limits grouped by the words for their states, followed by the age of a look that is no longer fresh,
+    where it fits, and by the events that have grown. The limit of
     mini-sockets, which stops no socket, comes last, without a sign and an alarm's colour, and is left out first.
 
     An example without the warning signs is `CRITICAL conntrack 95 %, NEAR memory 91 %, ListenOverflows +12`.
     """
     # The sort is stable, so each word keeps the order of its limits.
     limits = sorted(limits, key=lambda limit: limit.concerns == "TIME_WAIT")
+    look_age_s = max((limit.look_age_s for limit in limits), default=0)
 
-    def line(name: Callable[[Limit], str], event_line: Line) -> Line:
+    def line(name: Callable[[Limit], str], event_line: Line, has_age: bool = False) -> Line:
         alarms = [limit for limit in limits if limit.concerns != "TIME_WAIT"]
         groups = dict.fromkeys(alarm_text(limit) for limit in sorted(alarms, key=is_reached, reverse=True))
         parts: list[Line] = []
         for group in groups:
             named = [limit for limit in alarms if alarm_text(limit) == group]
             parts.append(((f"{group} {', '.join(map(name, named))}", state_role(named[0])),))
+        parts += [((f"{look_age_s} s ago", "text"),)] if has_age and look_age_s else []
         parts += [event_line] if events else []
         parts += [((_quiet_text(limit, name(limit)), "text"),) for limit in limits if limit.concerns == "TIME_WAIT"]
         gap: Piece = ("  ", "text")
@@ -399,14 +411,15 @@ def alarm_variants(limits: Sequence[Limit], events: Sequence[Event]) -> list[Lin
     longest, *shorter = event_variants(events)
     loud = [limit for limit in limits if limit.concerns != "TIME_WAIT"]
     if len(loud) < len(limits) and (loud or events):
-        return [line(_name_and_use, longest), *alarm_variants(loud, events)]
+        return [line(_name_and_use, longest, True), *alarm_variants(loud, events)]
     if not limits:
         return [longest, *shorter]
     first, others = limits[0], len(limits) + len(events) - 1
     more = f" (+{units.counted(others, 'alarm')})" if others else ""
     shortest = f"{alarm_text(first)} {first.label}{more}"
     return [
-        line(_name_and_use, longest),
+        line(_name_and_use, longest, True),
+        *([line(lambda limit: limit.label, longest, True)] if look_age_s else []),
         *(line(lambda limit: limit.label, each) for each in (longest, *shorter)),
         ((shortest, state_role(first)),),
     ]

@@ -255,11 +255,12 @@ def limit_lines(
             FITS_WIDTH,
         )
         note_width = widths.note
-        if limit.owner and fits == units.UNKNOWN:
-            # A limit of one process or listener fits no number of sockets, so its name may take that column.
-            named = first_fitting(notes, widths.note + 1 + FITS_WIDTH)
+        if limit.owner and fits in (units.UNKNOWN, "0"):
+            # A limit of one process or listener fits no number of sockets, so its name may take the free columns.
+            is_full = fits == "0"
+            named = first_fitting(notes, widths.note + 1 + FITS_WIDTH - (2 if is_full else 0))
             if cell_width(named) > widths.note:
-                note, fits, note_width = named, "", cell_width(named)
+                note, fits, note_width = named, "0" if is_full else "", cell_width(named)
         fits_width = widths.note + FITS_WIDTH - note_width
         then = first_fitting([limit.then, limit.then.partition(";")[0], limit.then.partition(",")[0]], widths.then)
         lines.append(

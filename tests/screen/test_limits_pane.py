@@ -31,7 +31,7 @@ from recorded import snapshot as recorded_sample
 from tcptop.accounting import account
 from tcptop.accounting.events import event_totals
 from tcptop.explanation.headroom_page import headroom_page
-from tcptop.explanation.limit_texts import alarm_variants
+from tcptop.explanation.limit_texts import alarm_variants, headroom_sentences
 from tcptop.ledger import Ledger, Limits
 from tcptop.settings.file import Settings
 from tcptop.snapshot import Reading, Slabinfo, Snapshot
@@ -529,3 +529,28 @@ def test_a_limit_that_stops_no_socket_says_so_in_place_of_a_number(columns: int)
     assert time_wait.rstrip().endswith("stops none") or " stops none " in time_wait
     [memory] = [line for line in lines if line.startswith("memory")]
     assert "stops none" not in memory
+
+
+@pytest.mark.parametrize("columns", [66, 80, 120, 200])
+def test_a_full_limit_of_one_process_fits_no_more_and_has_its_name(columns: int) -> None:
+    look = (
+        net(alloc=4_000),
+        process(10, "stuckapp", descriptors=100, limit=100),
+        group("whole:10"),
+        listen(8080, 65, 64, 3, 10),
+    )
+    found = ledger_of_look(*look)
+    for name in ("nofile", "accept queues"):
+        [row] = [line for line in drawn(found, columns) if f"! FULL {name}" in line]
+        assert "stuckapp" in row or columns < 80
+        assert re.search(r" 0( |$)", row)
+    minis = [text_of(line) for line in limit_lines(found, "time_wait", columns, {})]
+    assert not any("critical from" in line for line in minis if "TIME_WAIT" in line)
+    assert "FULL" in headroom_sentences(found)[0]
+    assert "FULL" not in headroom_sentences(found, "time_wait")[0], "a mini-socket has no file and no accept queue"
+
+
+def test_the_alarms_of_a_look_that_is_not_fresh_have_its_age() -> None:
+    for age_s in (5.0, 30.0):
+        limits = ledger_of_look(*NEARLY_FULL, age_s=age_s).limits["full"].alarms
+        assert ("  30 s ago" in text_of(alarm_variants(limits, [])[0])) is (age_s == 30.0)
