@@ -471,7 +471,7 @@ async def test_scope_of_the_time_wait_count(release: str, scope: str) -> None:
     host = ScriptedHost(tree("6.1-4n"))
     host.texts["proc/sys/kernel/osrelease"] = f"{release}\n".encode()
     host.texts["proc/version"] = b"\n"
-    async with host_app(host).run_test(size=(120, 40)) as pilot:
+    async with host_app(host).run_test(size=(160, 50)) as pilot:
         app = await wait_for_app(pilot)
         [line] = [line for line in pane_lines(app, TcpPane) if line.startswith("TIME_WAIT")]
         assert line.split(maxsplit=2)[2] == scope
