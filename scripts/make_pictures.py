@@ -58,7 +58,7 @@ def screens(size: tuple[int, int], all_keys: Sequence[str]) -> Iterator[Cells]:
     environment = {**os.environ, "COLORTERM": "truecolor", "LANG": "C.UTF-8", "XDG_CONFIG_HOME": "/nonexistent"}
     session = Session(command, size=size, environment=environment, folder=PROJECT)
     try:
-        session.until_shown("Limits")
+        session.until_shown("FITS MORE")
         session.until_quiet()
         for keys in all_keys:
             for key in keys:

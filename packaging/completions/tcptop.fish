@@ -152,7 +152,7 @@ complete -c tcptop -n '_shtab_tcptop_using check' -l warn -x -d 'warning; may be
 complete -c tcptop -n '_shtab_tcptop_using check' -l critical -x -d 'critical; may be repeated'
 complete -c tcptop -n '_shtab_tcptop_using check' -s d -l delay -x -d 'growth: seconds between two samples (1)'
 complete -c tcptop -n '_shtab_tcptop_using check' -l json -d 'print one JSON object in place of the line'
-complete -c tcptop -n '_shtab_tcptop_using check' -l who -d 'look at all sockets once: nofile, ports, listen queues'
+complete -c tcptop -n '_shtab_tcptop_using check' -l who -d 'look at all sockets once: nofile, ports, accept queues'
 complete -c tcptop -n '_shtab_tcptop_using check' -l cgroup -x -d 'a memory cgroup, below /sys/fs/cgroup: the nearest limit of it and those above is one more limit'
 complete -c tcptop -n '_shtab_tcptop_using check' -l root -xka "(__fish_complete_path (commandline -ct))" -d 'read the files below DIR: a saved tree, an archive of one (tar), a sosreport, or a container'"'"'s /host'
 complete -c tcptop -n '_shtab_tcptop_using check' -l host -x -d 'ask another machine over ssh, as ssh NAME does; nothing is installed there'
