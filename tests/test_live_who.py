@@ -375,7 +375,7 @@ def test_the_screen_draws_one_look_after_the_other() -> None:
             lines = session.screen.text().splitlines()
             assert sum(f"hoarder[{of.pid}] " in line and "CLOSE_WAIT" in line for line in lines) == 1
             session.type("\x1b")
-            session.until_shown("Limits")
+            session.until_shown("FITS MORE")
             assert "Who holds it" not in session.screen.text()
         finally:
             session.end()
