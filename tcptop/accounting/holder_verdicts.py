@@ -292,8 +292,8 @@ def _by_process(
         if group.holder.kind == "process" and is_meant(group):
             by_owner[(group.holder.pid,)].append(group)
         elif group.holder.kind == "not_seen" and is_meant(group):
-            service = (group.is_server, group.port) if by_service else ()
-            by_owner[(None, group.namespace, *service)].append(group)
+            service = (None, group.namespace, *((group.is_server, group.port) if by_service else ()))
+            by_owner[service].append(group)
     yield from by_owner.values()
 
 
