@@ -140,7 +140,7 @@ def _is_listed(change: Change) -> bool:
     return change.changed and (change.increase is None or round(change.increase) != 0)
 
 
-NOT_KNOWN = "not known"
+NOT_KNOWN = "unknown"
 MAX_EXACT_BYTES = 10_000
 MAX_COUNT_CHARACTERS = 8
 """If the text of a change in a count has more characters than this, sign included, the change is shown in thousands or

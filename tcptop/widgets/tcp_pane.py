@@ -118,8 +118,8 @@ def _third_line(ledger: Ledger, view: View, mode: AccountingMode, columns: int) 
         divided = (f"{own} of slab {count} in TIME_WAIT", f"{own} {count} in TIME_WAIT", f"{own} {count} TIME_WAIT")
     texts = (*divided, f"{own} in TIME_WAIT", f"{own} TIME_WAIT", f"tw_sock {own}")
     text = first_fitting(texts, columns)
-    # The graph is worth more than the words `of slab`.
-    for each in (text, first_fitting(texts[1:], columns)) if text in divided[:1] else (text,):
+    # The graph is worth more than a longer text.
+    for each in texts[texts.index(text) :] if text in texts else (text,):
         free_columns = columns - cell_width(each) - len(GAP)
         graph = _graph_line(view, mode, free_columns) if free_columns >= MIN_GRAPH_WIDTH else ()
         if graph:

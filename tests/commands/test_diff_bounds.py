@@ -195,7 +195,7 @@ def test_a_range_and_an_error_are_no_exact_figures() -> None:
     assert buffers["change"] is None
     assert found["bytes_per_connection"]["full_buffer_bytes_per_socket"]["before_is"] == "about"
     text = diff_output(str(before), str(after))
-    assert re.search(r"  buffers +~ 32\.0 MiB +<= 8\.0 MiB +not known  machine$", text, re.MULTILINE)
+    assert re.search(r"  buffers +~ 32\.0 MiB +<= 8\.0 MiB +unknown  machine$", text, re.MULTILINE)
     assert re.search(r"  kernel memory in TCP +~ \S+ MiB +~ \S+ MiB ", text)
 
 
@@ -287,7 +287,7 @@ def test_two_upper_bounds_have_no_change() -> None:
     assert (mini_sockets["before_is"], mini_sockets["after_is"]) == ("at most", "at most")
     assert mini_sockets["before"] < mini_sockets["after"]
     assert (mini_sockets["change"], mini_sockets["change_is"]) == (None, "exact")
-    assert re.search(r"TIME_WAIT +<= \d+ +<= [\d ]+ not known +all netns", diff_output(*map(str, pair)))
+    assert re.search(r"TIME_WAIT +<= \d+ +<= [\d ]+ unknown +all netns", diff_output(*map(str, pair)))
 
 
 def test_an_upper_bound_of_0_is_0() -> None:

@@ -857,7 +857,7 @@ def test_the_page_of_attached_objects_begins_with_what_they_are() -> None:
     [
         ("memory", ["memory", "SLAB MEMORY", "Other meanings of “memory”:"]),
         ("counter", ["error of the counter", "Other meanings of “counter”:", "events"]),
-        ("taken in advance", ["taken in advance"]),
+        ("taken in advance", ["reserved"]),
         ("all netns", ["all netns"]),
     ],
 )

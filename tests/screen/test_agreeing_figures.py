@@ -185,8 +185,8 @@ async def test_no_row_of_a_limit_has_one_number_twice(size: tuple[int, int]) -> 
         lines = pane_lines(await wait_for_app(pilot), LimitsPane)
     [memory] = [line for line in lines if line.startswith("memory")]
     numbers = re.findall(r"\d{1,3}(?: \d{3})+", memory)
-    assert len(numbers) == len(set(numbers)) == 1
-    assert "average buffers" in memory
+    assert len(numbers) == len(set(numbers))
+    assert "average buffers" in memory or "at least" in memory
 
 
 @pytest.mark.parametrize("size", [(120, 40), (200, 60)], ids=str)

@@ -606,7 +606,7 @@ async def test_a_full_process_stands_beside_the_sockets_that_fit_on_the_machine(
         text = screen_text(app)
         assert f"{100 - descriptors} left in server[10]" in text
         title = next(line for line in text.splitlines() if "limits ─" in line.lower())
-        assert " fit" in title
+        assert " more" in title
         assert ("but nofile has 2 left" in title) is is_full
 
 
