@@ -58,8 +58,8 @@ tells (--who looks once; a recording of record --who has looks); its state
 leaves them out. Without a range: the thresholds of the settings file, or the
 default ones; NEAR and PRESSURE are a warning, CRITICAL and FULL are critical.
 PRESSURE, the kernel's own word, is a warning whatever the ranges are. So is a
-growing ListenOverflows; a growing TCPTimeWaitOverflow and a maximum of 0 are
-critical.
+growing ListenOverflows; a maximum of 0 is critical. The limit of TIME_WAIT
+stops no socket, so it is a warning at most unless a range says otherwise.
 
 A RANGE is that of the plugins' guidelines, in the unit above, without
 multipliers: 10 alerts below 0 and above 10, 10: below 10, ~:10 above 10,

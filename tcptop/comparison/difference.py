@@ -322,6 +322,8 @@ class LedgerDifference:
     events: tuple[Change, ...]
     """Totals of all events, changed or not."""
     tcp_memory: Change
+    tcp_memory_span: Amount | None
+    """The least and the greatest possible change of `tcp_memory`; None if a bound is unknown."""
     slab_memory: Change
     states: ChangedRows[StateChange]
     caches: ChangedRows[CacheChange]

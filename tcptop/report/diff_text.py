@@ -88,6 +88,9 @@ def _answer(difference: LedgerDifference) -> str:
         about = "" if memory.increase_bound == "exact" else "≈ "
         sign = "+" if memory.increase > 0 else "-" if memory.increase < 0 else ""
         size = f"{about}{sign}{units.size(abs(memory.increase))}"
+        span = difference.tcp_memory_span
+        if memory.changed and span is not None and span.low < 0 < span.high:
+            size += f" ({units.signed_size(span.low, False)} to {units.signed_size(span.high, True)})"
         texts.append(f"{size} of kernel memory")
         others = [change for change in difference.sockets if change.key.startswith("time_wait")]
         if sockets and memory.increase / sockets > 0 and not any(change.changed for change in others):

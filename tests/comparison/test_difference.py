@@ -347,6 +347,13 @@ def test_no_key_is_missing_if_nothing_is_known(tmp_path: Path) -> None:
     assert "-" in shown
 
 
+def test_a_change_of_unknown_sign_has_its_range_in_the_first_sentence() -> None:
+    """The buffers of half-closed sockets may be more than what the closed files and inodes gave back."""
+    answer = diff_as_text(difference("6.1-4n", "established", "halfclosed")).splitlines()[1]
+    assert re.search(r": ~ -[\d.]+ MiB \(-[\d.]+M to \+[\d.]+M\) of kernel memory", answer)
+    assert "(" not in diff_as_text(difference("6.1-4n", "base", "established")).splitlines()[1]
+
+
 def test_the_nodes_have_a_sum_and_a_reason_where_free_and_what_fits_part() -> None:
     """Pages on the lists of CPUs are free for sockets, but not in FREE."""
     before, after = (ledger("6.1-8n", phase) for phase in ("base", "established"))
