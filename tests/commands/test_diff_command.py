@@ -237,7 +237,7 @@ def test_the_answer_comes_first_and_what_fits_is_rounded() -> None:
     assert re.search(r"(?m)^16 000 fewer sockets: ~ -57\.7 MiB, ~ 3 780 B each;", diff_output(*reversed(pair)))
     [fits] = re.findall(r"(?m)^  all .*?M +(\d[\d ]+?)  +(\d[\d ]+?)  +-", text)
     assert all(number.endswith("0 000") for number in fits)
-    assert re.search(r"client side +<= [\d ]+ +<= [\d ]+ +not known$", text, re.MULTILINE)
+    assert re.search(r"client side +<= [\d ]+ +<= [\d ]+ +unknown$", text, re.MULTILINE)
     assert re.search(r"(?m)^  local ports +<= \+16 0\d\d +<= \+3\.18M$", text)
     assert re.search(r"(?m)^  local ports +>= -16 0\d\d +>= -3\.18M$", diff_output(*reversed(pair)))
 
