@@ -80,17 +80,7 @@ def machine_headroom(
     an error, so that the average is at least the counter less its error, and at most the counter and its error.
     """
     doubted = bool(snapshot.contradictions.sources & set(COST_SOURCES))
-    per_socket: Amount | None = Amount(0.0, 0.0)
-    if buffers is not None and sockets.allocated and costs["full"].now_bytes is not None:
-        charge = sockets.buffer_bounds or Amount(0, inf)
-        # Without live segments, nothing shows that a counter within its error is of buffers.
-        has_buffers = buffers.bytes or not sockets.buffers_within_error
-        low, high = min(buffers.bytes, charge.low), buffers.bounds.high if has_buffers else 0.0
-        per_socket = Amount(low / sockets.allocated, max(low, high) / sockets.allocated)
-    if costs["full"].buffer_bytes_per_socket and not (per_socket and per_socket.low):
-        per_socket = None
-    if buffers is None or not buffers.is_known or (per_socket and per_socket.high == inf):
-        per_socket = None
+    per_socket = _average_buffers(sockets, buffers, costs["full"])
     by_mode: tuple[tuple[AccountingMode, Amount | None], ...] = (("full", per_socket), ("time_wait", Amount(0.0, 0.0)))
     usable = usable_memory(snapshot, table, page_bytes, memory)
     return {
@@ -99,6 +89,24 @@ def machine_headroom(
         )._replace(usable=usable)
         for mode, amount in by_mode
     }
+
+
+def _average_buffers(sockets: SocketCounts, buffers: BufferMemory | None, cost: ConnectionCost) -> Amount | None:
+    """Bounds on the memory in the buffers of a present socket: the estimate, and the maximum; None if unknown.
+
+    If nothing shows how much of the charge is in use, the lower bound replaces the estimate.
+    """
+    if buffers is None:
+        return None
+    is_known = buffers.is_known and cost.now_bytes is not None
+    if not sockets.allocated or (cost.now_bytes is None and not cost.buffer_bytes_per_socket):
+        return Amount(0.0, 0.0) if buffers.is_known else None
+    charge = sockets.buffer_bounds or Amount(0, inf)
+    # Without live segments, nothing shows that a counter within its error is of buffers.
+    has_buffers = buffers.bytes or not sockets.buffers_within_error
+    low = min(buffers.bytes if is_known else buffers.bounds.low, charge.low)
+    high = buffers.bounds.high if has_buffers else 0.0
+    return None if high == inf else Amount(low / sockets.allocated, max(low, high) / sockets.allocated)
 
 
 def memory_headroom(

@@ -678,6 +678,8 @@ def _limit_note(limit: PlanLimit) -> str:
 def _after(limit: PlanLimit) -> str:
     is_at_most = limit.connections_are_at_most
     least, most = (units.rough_count(number) for number in (limit.connections, limit.high_connections))
+    if limit.connections == 0 and not limit.high_connections:
+        return "no connection fits"
     if limit.high_connections is not None and least != most:
         return f"after {least} to {units.rough_count(limit.high_connections, up=True)} connections"
     about = "at most" if is_at_most else "at least" if limit.connections_are_at_least else "about"
@@ -694,6 +696,8 @@ def _may_be_before(plan: Plan, first: PlanLimit) -> str:
 
 def _maybe_before(plan: Plan, first: PlanLimit) -> Iterator[tuple[PlanLimit, str]]:
     """Yields the limits that may be reached before the limit `first`, each with the words that say from where on."""
+    if first.connections == 0:
+        return
     for limit in plan.limits:
         least = None if limit.connections_are_at_most else limit.connections
         if limit is first or limit.verdict != "unknown" or limit.name == TIME_WAIT_LIMIT:

@@ -1555,6 +1555,46 @@ def test_buffers_as_now_are_the_bounds_of_the_attached_objects(run: Run, run_jso
     assert re.search(rf"in use (≤|<=) {ceil(bounds.high)} B of a present socket", text)
 
 
+@pytest.mark.parametrize("machine", ["5.10-4n", "6.1-4n"])
+@pytest.mark.parametrize("lost", ["", "proc/slabinfo"])
+def test_buffers_as_now_that_may_be_0_are_planned_with_both_bounds(
+    machine: str, lost: str, tmp_path: Path, run: Run, run_json: RunJson
+) -> None:
+    """What fits at the upper bound as a size fits as `now`, too, and memory is no limit that may come first."""
+    root = copy_recording(machine, "halfclosed", tmp_path)
+    if lost:
+        (root / lost).unlink()
+    write_tree(root, {"proc/sys/net/ipv4/tcp_mem": "1000000 2000000 3000000\n"})
+    found = json.loads(forked_program.run("--root", root, "--json").stdout)
+    headroom = found["headroom"]
+    assert headroom["buffer_bytes"] == 0 < headroom["high_buffer_bytes"]
+    now, size = (
+        run_json("--root", str(root), "--connections", "300K", "--buffers", buffers)
+        for buffers in ("now", str(ceil(headroom["high_buffer_bytes"])))
+    )
+    assert now["verdict"] == size["verdict"]
+    assert now["takes"]["missing"] == size["takes"]["missing"]
+    [part] = [part for part in now["takes"]["parts"] if part["object"] == "buffers"]
+    assert (part["bytes"], part["high_bytes"]) == (0, pytest.approx(300_000 * headroom["high_buffer_bytes"], rel=1e-4))
+    if not lost:  # the bytes of other objects are then not known
+        assert now["verdict"] == "fits"
+        assert limit(now, "memory")["connections"] == pytest.approx(limit(size, "memory")["connections"], rel=1e-3)
+    write_tree(root, {"proc/sys/net/ipv4/tcp_mem": "1000 2000 137562\n"})
+    _, text = run("--root", str(root), "--connections", "300K", "--buffers", "now")
+    assert ("or memory" in text.split("\n\n")[0]) == bool(lost)
+
+
+def test_nothing_is_reached_before_a_limit_below_which_nothing_fits(root: Path, run: Run) -> None:
+    """Without slabinfo the memory of a socket is not known, so that memory might be reached first elsewhere."""
+    (root / "proc/slabinfo").unlink()
+    write_tree(write_buffers(root, 34_000), {"proc/sys/net/ipv4/tcp_mem": "10 20 34000\n"})
+    code, text = run("--root", str(root), "--connections", "1K", "--buffers", "4K")
+    assert code == 1
+    head = " ".join(text.split("\n\n")[0].split())
+    assert "first limit: tcp_mem, no connection fits" in head
+    assert "maybe before" not in head
+
+
 @pytest.mark.parametrize(
     ("reserved", "says"),
     [
