@@ -29,6 +29,8 @@ class CgroupUse(NamedTuple):
     """The reason why the amount of page cache in the counted memory is unknown; empty if it is known."""
     file: str = ""
     """Name of the file that has the limit, if it limits only a part of the memory."""
+    reclaimable: int = 0
+    """Upper bound on the slab memory in `used` that reclaim may free before the limit stops anything."""
 
     @property
     def left(self) -> int:
@@ -55,6 +57,16 @@ def cache_unknown_text(cgroup: CgroupMemory) -> str:
     if cgroup.cache_bytes is None:
         return CACHE_UNKNOWN
     return "" if cgroup.current_bytes is None or cgroup.cache_bytes <= cgroup.current_bytes else CACHE_ABOVE_USE
+
+
+def _reclaimable_slab(cgroup: CgroupMemory, used: int) -> int:
+    """Upper bound on the slab memory of a cgroup that reclaim may free, of the `used` memory.
+
+    Slabs count as reclaimable although some of their objects are in use. Without their own figure, as in cgroup v1, all
+    memory of the kernel may be such slabs.
+    """
+    amounts = (cgroup.reclaimable_slab_bytes, cgroup.kernel_bytes, used)
+    return min(used, next(amount for amount in amounts if amount is not None))
 
 
 def nearest_limit(cgroup: CgroupMemory) -> CgroupUse | None:
@@ -125,6 +137,8 @@ def buffer_pressure_text(cgroup: CgroupMemory, takes: Amount) -> str:
 def _limits(cgroup: CgroupMemory) -> Iterator[CgroupUse]:
     used = used_bytes(cgroup)
     if cgroup.max_bytes is not None and used is not None and cgroup.unknown_because is None:
-        yield CgroupUse(cgroup.path, used, cgroup.max_bytes, cache_unknown_text(cgroup))
+        reclaimable = _reclaimable_slab(cgroup, used)
+        yield CgroupUse(cgroup.path, used, cgroup.max_bytes, cache_unknown_text(cgroup), reclaimable=reclaimable)
+    # At this limit the kernel reclaims nothing (mm/memcontrol.c, memcg_charge_kmem).
     if cgroup.kernel_max_bytes is not None and cgroup.kernel_bytes is not None:
         yield CgroupUse(cgroup.path, cgroup.kernel_bytes, cgroup.kernel_max_bytes, file=V1_KERNEL_MAXIMUM)

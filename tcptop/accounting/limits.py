@@ -268,7 +268,8 @@ def _cgroup(snapshot: Snapshot, table: CacheTable, cost: ConnectionCost, headroo
     The use of the cgroup's limit leaves out page cache, because reclaim frees page cache. If the amount of charged page
     cache is unknown, the use is an upper bound and the headroom is unknown. A cgroup is charged for objects, not for
     slabs (mm/slub.c, __memcg_slab_post_alloc_hook). The headroom is a lower bound, because some objects of a socket may
-    not be charged; the note has the bounds on the charge.
+    not be charged; the note has the bounds on the charge. It is one, too, if the cgroup has reclaimable slabs of more
+    than a small share of what is left: how many of their objects are in use is unknown, so that they all count as used.
 
     If the limit of the cgroup or of one above is unknown, the maximum is an upper bound and the headroom is unknown.
     """
@@ -288,21 +289,27 @@ def _cgroup(snapshot: Snapshot, table: CacheTable, cost: ConnectionCost, headroo
     notes = [unknown or "", limit_owner(cgroup, nearest)]
     if not nearest.file:
         notes.append(nearest.cache_unknown_because or "without page cache")
+    is_surely_over = nearest.used - nearest.reclaimable >= nearest.maximum
+    may_reclaim = nearest.reclaimable > HIDDEN_ERROR_SHARE * nearest.left and not is_surely_over
+    if may_reclaim and not nearest.cache_unknown_because:
+        notes.append(f"{size(nearest.reclaimable, up=True)} of slab count, which the kernel may reclaim")
     if per_socket is not None and per_socket.high and not nearest.cache_unknown_because and unknown is None:
         left = int(nearest.left / per_socket.high)
         charge = bounds_span(per_socket, exact_bytes)
-        is_at_least = per_socket.low < per_socket.high and nearest.left > 0
+        is_at_least = may_reclaim or (per_socket.low < per_socket.high and nearest.left > 0)
         charged = "objects and buffers" if charged_buffers(snapshot, Amount(1.0, 1.0)).high else "objects"
         notes.append(f"{'at least so many: ' if is_at_least else ''}a socket is charged {charge} B of {charged}")
         notes.append(unknown_charge_text(snapshot))
     elif not nearest.left and not nearest.cache_unknown_because:
         left = 0  # whatever a socket is charged, and whatever other limits the cgroups above have
+        is_at_least = may_reclaim
     notes.append(buffer_limit_text(cgroup))
     limit = _limit(CGROUP_LIMIT, Use(nearest.used, nearest.maximum), left, "; ".join(filter(None, notes)))
     yield limit._replace(
         headroom_is_at_least=is_at_least,
         used_is_at_most=bool(nearest.cache_unknown_because),
         maximum_is_at_most=unknown is not None,
+        reclaimable=0 if nearest.cache_unknown_because else nearest.reclaimable,
         then=KERNEL_MEMORY_THEN if nearest.file else limit.then,
     )
 

@@ -369,8 +369,8 @@ def _limit(
     are_at_most = free is None or high == inf
     if free is not None and takes is not None:
         # The true use may be smaller than the counter's value by the counter's error, but is at least 0. If the
-        # counter's value is only an upper bound, the true use may be 0.
-        less = limit.used if limit.used_is_at_most else error
+        # counter's value is only an upper bound, the true use may be 0. Reclaim may free a part of the use.
+        less = limit.used if limit.used_is_at_most else None if error is None else error + limit.reclaimable
         maximum = inf if limit.maximum is None else limit.maximum
         most = free if less == 0 else min(maximum, free + (inf if less is None else less))
         if low > most:
@@ -378,10 +378,11 @@ def _limit(
         elif error is not None and high <= free - error and not limit.maximum_is_at_most:
             verdict = "fits"
         elif high < inf and not limit.used_is_at_most and not limit.maximum_is_at_most:
-            decides = "what of it the kernel charges to the cgroup"
-            note = (
-                f"{decides if limit.name == CGROUP_LIMIT else 'the error of its counter, or a range of sizes,'} decides"
-            )
+            decides = "the error of its counter, or a range of sizes,"
+            if limit.name == CGROUP_LIMIT:
+                of_what = "its slabs the kernel reclaims" if low > free else "it the kernel charges to the cgroup"
+                decides = f"what of {of_what}"
+            note = f"{decides} decides"
         if not limit.used_is_at_most and (high if high < inf else low):
             sure = 0 if error is None and limit.used is not None else max(0, free - (error or 0))
             if limit.maximum_is_at_most:

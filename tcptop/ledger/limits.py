@@ -71,9 +71,12 @@ class Limit(NamedTuple):
     maximum_is_at_most: bool = False
     """True if `maximum` is an upper bound, because some local ports may be reserved, or because the limit of a cgroup
     above a memory cgroup is unknown."""
+    reclaimable: int = 0
+    """Upper bound on the part of `used` that reclaim may free: reclaimable slabs, in the limit of a memory cgroup."""
     headroom_is_at_least: bool = False
-    """True if `headroom_sockets` is a lower bound, because some objects of a socket may not be charged, or because the
-    counter of open files, or the average that tcp_mem is divided by, has an error."""
+    """True if `headroom_sockets` is a lower bound, because some objects of a socket may not be charged, because slabs
+    of a cgroup may be reclaimed, or because the counter of open files, or the average that tcp_mem is divided by, has
+    an error."""
     headroom_is_at_most: bool = False
     """True if `headroom_sockets` is an upper bound, because the size of some object of a socket is unknown."""
     left_out_zones: tuple[str, ...] = ()

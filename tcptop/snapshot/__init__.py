@@ -525,6 +525,9 @@ class CgroupMemory(NamedTuple):
     kernel_bytes: int | None
     """Field `kernel` of memory.stat, since 5.18 (memory.kmem.usage_in_bytes): slabs, page tables, kernel stacks and
     more."""
+    reclaimable_slab_bytes: int | None
+    """Field `slab_reclaimable` of memory.stat, since 4.6: slabs of caches that the kernel can shrink, with those of
+    objects in use, such as the inodes of open sockets. None if unknown, as in cgroup v1."""
     unknown_because: str | None
     """One line that says why the limit or the used memory is unknown. None if both amounts are known and plausible.
 

@@ -43,7 +43,8 @@ NO_SOCKETS = ("cgroup.memory", "nosocket")
 socks."""
 UNLIMITED = "max"
 CACHE_FIELDS = ("active_file", "inactive_file")
-STAT_FIELDS = (*CACHE_FIELDS, "sock", "kernel")
+RECLAIMABLE_SLAB = "slab_reclaimable"
+STAT_FIELDS = (*CACHE_FIELDS, "sock", "kernel", RECLAIMABLE_SLAB)
 V1_CACHE_FIELDS = tuple(f"total_{name}" for name in CACHE_FIELDS)
 """The fields of cgroup v1 that count the cgroups below, too."""
 V1_UNLIMITED_BYTES = 1 << 62
@@ -157,7 +158,10 @@ def parse(path: str, maximum: FileRead, current: FileRead, stat: FileRead) -> Cg
     limit = _parse_bytes(text)
     found, fields = _parse_level(path, maximum, current, stat, limit, is_unlimited, STAT_FIELDS)
     return found._replace(
-        cache_bytes=_sum_of(fields, CACHE_FIELDS), sock_bytes=fields.get("sock"), kernel_bytes=fields.get("kernel")
+        cache_bytes=_sum_of(fields, CACHE_FIELDS),
+        sock_bytes=fields.get("sock"),
+        kernel_bytes=fields.get("kernel"),
+        reclaimable_slab_bytes=fields.get(RECLAIMABLE_SLAB),
     )
 
 
@@ -239,7 +243,7 @@ def _parse_level(
         reason = _why(stat)
     if repeated or isinstance(stat.error, CutFileError):
         current_bytes, fields = None, {}
-    found = CgroupMemory(printable(path), current_bytes, limit, is_unlimited, None, None, None, reason)
+    found = CgroupMemory(printable(path), current_bytes, limit, is_unlimited, None, None, None, None, reason)
     return found, fields
 
 

@@ -562,7 +562,7 @@ def level(folder: str, maximum: str, current: str) -> dict[str, str | None]:
     return {
         f"{folder}/memory.max": f"{maximum}\n",
         f"{folder}/memory.current": f"{current}\n",
-        f"{folder}/memory.stat": "active_file 0\ninactive_file 0\n",
+        f"{folder}/memory.stat": "active_file 0\ninactive_file 0\nslab_reclaimable 0\n",
     }
 
 

@@ -594,7 +594,7 @@ def test_memory_is_exceeded_above_the_headroom_with_reclaim(run_json: RunJson) -
 def test_a_memory_cgroup_is_one_more_limit(root: Path, run_json: RunJson) -> None:
     folder = "sys/fs/cgroup/web.slice"
     write_tree(root, {f"{folder}/memory.max": "104857600\n", f"{folder}/memory.current": "4857600\n"})
-    write_tree(root, {f"{folder}/memory.stat": "active_file 0\ninactive_file 0\n"})
+    write_tree(root, {f"{folder}/memory.stat": "active_file 0\ninactive_file 0\nslab_reclaimable 0\n"})
     fits, exceeded = (
         run_json("--root", str(root), "--cgroup", "web.slice", "--connections", number, "--side", "outgoing")
         for number in ("20K", "30K")
@@ -612,7 +612,7 @@ def test_the_limit_of_a_cgroup_above_decides(root: Path, run_json: RunJson) -> N
     for folder, maximum in (("a", "104857600"), ("a/web", "1048576000")):
         below = f"sys/fs/cgroup/{folder}"
         write_tree(root, {f"{below}/memory.max": f"{maximum}\n", f"{below}/memory.current": "4857600\n"})
-        write_tree(root, {f"{below}/memory.stat": "active_file 0\ninactive_file 0\n"})
+        write_tree(root, {f"{below}/memory.stat": "active_file 0\ninactive_file 0\nslab_reclaimable 0\n"})
     arguments = ("--root", str(root), "--cgroup", "a/web", "--side", "outgoing", "--connections")
     few, many = limit(run_json(*arguments, "20K"), "memory_cgroup"), limit(run_json(*arguments, "30K"), "memory_cgroup")
     assert (few["verdict"], many["verdict"]) == ("fits", "exceeded")
@@ -670,7 +670,7 @@ def with_cgroup(kernel: str, folder: Path) -> Path:
     root = copy_recording(kernel, "established", folder)
     below = "sys/fs/cgroup/web.slice"
     write_tree(root, {f"{below}/memory.max": "200000000\n", f"{below}/memory.current": "0\n"})
-    write_tree(root, {f"{below}/memory.stat": "active_file 0\ninactive_file 0\n"})
+    write_tree(root, {f"{below}/memory.stat": "active_file 0\ninactive_file 0\nslab_reclaimable 0\n"})
     write_tree(
         root, {"sys/fs/cgroup/cgroup.controllers": "memory\n", "sys/fs/cgroup/cgroup.subtree_control": "memory\n"}
     )
@@ -699,6 +699,35 @@ def test_the_least_that_a_cgroup_is_charged_is_what_the_kernel_charges(
     many = limit(run_json(*arguments, "60K"), "memory_cgroup")
     assert (many["verdict"], many["high_takes"] > 200_000_000) == (verdict, True)
     assert ("the kernel charges to the cgroup" in many["note"]) == (verdict == "unknown")
+
+
+@pytest.mark.parametrize(
+    ("stat", "verdict", "number"),
+    [
+        ("slab_reclaimable 0\n", "exceeded", 0),
+        ("slab_reclaimable 190000000\n", "unknown", 0),
+        ("slab_reclaimable 1000000\n", "exceeded", 0),
+        ("", "unknown", 0),  # all of the use may be slab
+    ],
+)
+def test_slab_that_the_kernel_may_reclaim_makes_what_fits_in_a_cgroup_a_lower_bound(
+    stat: str, verdict: str, number: int, tmp_path: Path, run: Run, run_json: RunJson
+) -> None:
+    root = with_cgroup("6.18-1n", tmp_path)
+    below = "sys/fs/cgroup/web.slice"
+    write_tree(root, {f"{below}/memory.current": "200000000\n"})
+    write_tree(root, {f"{below}/memory.stat": f"active_file 0\ninactive_file 0\n{stat}"})
+    arguments = ("--root", str(root), "--cgroup", "web.slice")
+    row = limit(json.loads(forked_program.run("--json", *arguments).stdout), "memory_cgroup")
+    is_sure = stat == "slab_reclaimable 0\n"
+    assert (row["headroom_sockets"], row["headroom_is_at_least"]) == (number, not is_sure)
+    assert ("of slab count, which the kernel may reclaim" in row["note"]) == (not is_sure)
+    [line] = re.findall(r"(?m)^  memory_cgroup .*$", forked_program.run("-o", *arguments).stdout)
+    assert line.split()[1] == ("FULL" if is_sure else "CRITICAL")
+    planned = limit(run_json(*arguments, "--connections", "20K"), "memory_cgroup")
+    assert planned["verdict"] == verdict
+    assert ("what of its slabs the kernel reclaims decides" in planned["note"]) == (verdict == "unknown")
+    assert (run(*arguments, "--connections", "20K")[0] == 1) == (verdict == "exceeded")
 
 
 def with_v1_cgroup(folder: Path, of_buffers: dict[str, str]) -> Path:

@@ -302,5 +302,5 @@ def test_a_cgroup_headroom_needs_the_buffers_of_a_socket(root: Path) -> None:
         return None if found is None else int(found)
 
     assert left()
-    (root / "sys/devices/system/cpu/online").write_text("0-63\n")
+    (root / "proc/net/sockstat").unlink()
     assert left() is None

@@ -334,9 +334,9 @@ def host_looks() -> Iterator[Json]:
 def ledgers_with_cgroup() -> dict[str, Ledger]:
     """Ledgers of the recording with a memory cgroup that the user named, by the state of its files."""
     of = snapshot(KERNEL, PHASE)
-    known = CgroupMemory("web.slice", 99_857_600, 104_857_600, False, 3_000_000, 40_960, 70_000_000, None)
+    known = CgroupMemory("web.slice", 99_857_600, 104_857_600, False, 3_000_000, 40_960, 70_000_000, 1_000_000, None)
     missing = CgroupMemory(
-        "nope", None, None, False, None, None, None, "there is no /sys/fs/cgroup/nope/memory.max here"
+        "nope", None, None, False, None, None, None, None, "there is no /sys/fs/cgroup/nope/memory.max here"
     )
     of_v1 = known._replace(path="memory/web", is_v1=True, sock_max_bytes=81_920, kernel_max_bytes=90_000_000)
     above = known._replace(path="web", max_bytes=104_000_000)
@@ -359,7 +359,7 @@ def snapshots_to_plan(folder: Path) -> Iterator[Snapshot]:
     """Yields snapshots of the recordings, of a machine with conntrack, and of machines with few files."""
     for kernel in RECORDINGS:
         yield snapshot(kernel, "established")
-    cgroup = CgroupMemory("web.slice", 99_857_600, 104_857_600, False, 3_000_000, 40_960, 70_000_000, None)
+    cgroup = CgroupMemory("web.slice", 99_857_600, 104_857_600, False, 3_000_000, 40_960, 70_000_000, 1_000_000, None)
     yield snapshot(KERNEL, PHASE)._replace(cgroup=cgroup)
     yield take_snapshot(MemoryHost({}))
     host = PatchedHost({"proc/slabinfo": SLABINFO + CONNTRACK_ROW, **CONNTRACK})

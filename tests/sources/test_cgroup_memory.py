@@ -16,7 +16,7 @@ from tcptop.sources.cgroup_memory import CgroupMemorySource, cgroup_path
 FILES: Mapping[str, bytes] = {
     "memory.max": b"104857600\n",
     "memory.current": b"52428800\n",
-    "memory.stat": b"anon 1\nfile 5000\nkernel 8192\nsock 4096\ninactive_file 3000\nactive_file 1000\n",
+    "memory.stat": b"anon 1\nkernel 8192\nslab_reclaimable 2048\nsock 4096\ninactive_file 3000\nactive_file 1000\n",
 }
 
 
@@ -30,7 +30,7 @@ def memory_of(files: Mapping[str, bytes | OSError]) -> CgroupMemory:
 
 def test_the_files_of_a_cgroup() -> None:
     found = memory_of(FILES)
-    assert found._replace(above=()) == CgroupMemory("a/b", 52_428_800, 104_857_600, False, 4000, 4096, 8192, None)
+    assert found._replace(above=()) == CgroupMemory("a/b", 52_428_800, 104_857_600, False, 4000, 4096, 8192, 2048, None)
 
 
 def test_no_limit() -> None:
