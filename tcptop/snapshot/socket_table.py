@@ -205,7 +205,8 @@ class SharedSockets(NamedTuple):
     """Sockets that two processes share, because one process inherited or received descriptors of the other process.
 
     Shared sockets count as sockets of the process `pid` alone. If the descriptors of the processes were sampled, only
-    the sockets that are in both samples are counted.
+    those sockets in the sample of `other_pid` are counted that are in the sample of `pid` too, or that `pid` has under
+    the same number.
     """
 
     pid: int

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Collection, Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from math import ceil, sqrt
+from types import MappingProxyType
 from typing import NamedTuple
 
 from tcptop.sock_diag.net_namespaces import LONE_THREAD_LINKS, namespace_number, other_threads
@@ -30,6 +32,8 @@ descriptors of such a process should be found."""
 MAX_TRIES_IN_ALL = 200_000
 """Maximum number of descriptors that are looked up in all processes together; each look-up takes about 3 µs."""
 SPARE_TRIES = 16
+MAX_EARLIER = 4
+"""Maximum number of earlier processes in which the descriptors of one process are looked up."""
 MAX_THREADS = 64
 """Maximum number of threads that are tried in a process whose first thread has exited."""
 DEFAULT_TABLE_SIZE = 1 << 10
@@ -69,6 +73,13 @@ class OwnerSample(NamedTuple):
     """Inodes of the sockets whose descriptors were drawn at random from the higher descriptors."""
     below_limit: DescriptorsBelowLimit | None = None
     """The descriptors that count against `max_descriptors`; None if these are all."""
+    numbered: Mapping[int, int] = MappingProxyType({})
+    """The inodes of the sockets that were found at LOW_NUMBERS or above, by the number of the descriptor."""
+    place: str = ""
+    """The folder of the process, or of the thread, whose descriptors were looked up."""
+    undrawn: tuple[int, ...] = ()
+    """Inodes of sockets that were found in a later process, and that this process has under the same number. They are
+    no part of the random sample."""
 
 
 class Sampled(NamedTuple):
@@ -114,7 +125,48 @@ def sample_owners(pids: Iterable[int], exact_pid: int | None = None) -> Sampled:
             tried += tries
             if sample.low or sample.sampled or not sample.is_whole:
                 samples.append(sample)
-    return Sampled(samples, unread, namespaces)
+    tries = min(MAX_IN_ALL - looked_up, MAX_TRIES_IN_ALL - tried)
+    return Sampled(_with_undrawn(samples, tries), unread, namespaces)
+
+
+def _with_undrawn(samples: Sequence[OwnerSample], tries: int) -> list[OwnerSample]:
+    """The samples with `undrawn`, after at most `tries` look-ups.
+
+    A process made by fork(2) may have closed some sockets since. Other numbers are then drawn in it than in its parent,
+    and a socket that the parent has too would count for both. If two processes have a socket in common, the numbers of
+    the later one are therefore looked up in the earlier one.
+    """
+    first_of: dict[int, int] = {}
+    undrawn: dict[int, list[int]] = defaultdict(list)
+    for place, sample in enumerate(samples):
+        inodes = {*sample.low, *sample.sampled}
+        earlier = Counter(first_of[inode] for inode in inodes & first_of.keys())
+        for first, _ in earlier.most_common(MAX_EARLIER):
+            wanted = {number: inode for number, inode in sample.numbered.items() if inode not in first_of}
+            if samples[first].is_whole or not wanted or len(wanted) > tries:
+                continue
+            tries -= len(wanted)
+            for inode in _open_in(samples[first].place, wanted):
+                undrawn[first].append(inode)
+                first_of[inode] = first
+        for inode in inodes:
+            first_of.setdefault(inode, place)
+    return [sample._replace(undrawn=tuple(undrawn.get(place, ()))) for place, sample in enumerate(samples)]
+
+
+def _open_in(place: str, inode_of: Mapping[int, int]) -> list[int]:
+    """Those sockets, given by the number of their descriptor, that a process has under the same number."""
+    try:
+        folder = os.open(f"{place}/fd", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return []
+    try:
+        targets, _ = _look_up(folder, inode_of, len(inode_of))
+    except OSError:
+        return []
+    finally:
+        os.close(folder)
+    return [inode_of[number] for number, target in targets.items() if _inodes((target,)) == (inode_of[number],)]
 
 
 def _sample_process(
@@ -196,7 +248,10 @@ def _sample_in(
     command = _command(pid) if may_have_sockets else ""
     limit_of_files = _max_descriptors(pid) if may_have_sockets and not _is_own(pid) else None
     below = None if limit_of_files is None else _below_limit(limit_of_files, low, others, opened, weight)
-    sample = OwnerSample(pid, command, opened, limit_of_files, is_whole, weight, low_inodes, other_inodes, below)
+    numbered = {number: inode for number, target in others.items() for inode in _inodes((target,))}
+    sample = OwnerSample(
+        pid, command, opened, limit_of_files, is_whole, weight, low_inodes, other_inodes, below, numbered, place
+    )
     return sample, found, low_tries + tries
 
 

@@ -335,7 +335,7 @@ def index_owners(samples: Iterable[OwnerSample]) -> Owners:
     owner_of: dict[int, int] = {}
     others: dict[int, list[int]] = {}
     for sample in samples:
-        for inodes, bit in ((sample.low, 0), (sample.sampled, SAMPLED_BIT)):
+        for inodes, bit in ((sample.low + sample.undrawn, 0), (sample.sampled, SAMPLED_BIT)):
             for inode in inodes:
                 first = owner_of.setdefault(inode, sample.pid << 1 | bit)
                 if first >> 1 != sample.pid:
@@ -390,7 +390,7 @@ def _group_line(namespace: NetNamespace, group: Group) -> str:
 
 
 def _process_line(sample: OwnerSample, namespace: int | None) -> str:
-    sockets = len(sample.low) + len(sample.sampled)
+    sockets = len(sample.low) + len(sample.sampled) + len(sample.undrawn)
     whole = "whole" if sample.is_whole else "sample"
     command = printable(decode_text(os.fsencode(sample.command)))
     columns = (_number(sample.max_descriptors), whole, sockets, f"{sample.weight:.6g}", command, _number(namespace))

@@ -243,3 +243,45 @@ def test_sockets_that_forked_processes_share_are_drawn_in_each_and_count_for_the
     owners = index_owners(found)
     assert {each.first >> 1 for each in owners.shared} == {pids[0]}
     assert max(owners.owner_of.values()) < 0, "each socket that was drawn is seen to be shared"
+
+
+CLOSED_AFTER_FORK = """
+import os, resource, socket, sys
+hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 65536), hard))
+made = [socket.socket() for _ in range(1600)]
+child = os.fork()
+if child:
+    os.read(0, 1)
+else:
+    for number, each in enumerate(made):
+        if number % 2:
+            each.close()
+    os.write(1, f"{os.getppid()} {os.getpid()}\\n".encode())
+    os.read(0, 1)
+"""
+"""A process with 1 600 sockets, and a child that has closed about a half of them."""
+
+
+@contextmanager
+def closed_after_fork() -> Iterator[list[int]]:
+    with subprocess.Popen(
+        [sys.executable, "-S", "-c", CLOSED_AFTER_FORK], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        yield [int(word) for word in process.stdout.readline().split()]
+        process.communicate(b"xx")
+
+
+def test_sockets_of_a_parent_whose_child_closed_some_count_for_the_parent() -> None:
+    """More numbers are drawn in the child than in the parent, since those that the child has closed are passed over."""
+    skip_without_counts(True)
+    with closed_after_fork() as pids:
+        parent, child = found = sample_owners(pids).owners
+    assert not parent.is_whole
+    assert not child.is_whole
+    assert parent.undrawn
+    assert {*parent.undrawn} <= {*child.sampled} - {*parent.sampled}
+    owners = index_owners(found)
+    assert {(each.first >> 1, each.other_pids) for each in owners.shared} == {(parent.pid, (child.pid,))}
+    assert not [inode for inode, owner in owners.owner_of.items() if owner >> 1 == child.pid]
