@@ -102,6 +102,7 @@ def make_plan(snapshot: Snapshot, ledger: Ledger, request: PlanRequest) -> Plan:
         ports=ports,
         ports_are_at_most=of_ports is not None and of_ports.maximum_is_at_most,
         ports_unknown_because=_why_unread(snapshot, "ip_local_port_range") if ports is None else None,
+        nr_open=snapshot.sysctls.value.nr_open if snapshot.sysctls.value else None,
         verdict="does not fit" if exceeded else "cannot say" if reasons else "fits",
         unknown_because=reasons[0] if reasons and not exceeded else None,
         buffers=PlanBuffers(

@@ -1771,8 +1771,8 @@ TABLE_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "fs.nr_open",
         "The largest value that a process's limit of open files (nofile, `ulimit -n`) can have; 1 048 576 by default.",
-        "A single process that is to hold more sockets needs a larger fs.nr_open first, then a larger nofile. tcptop"
-        " does not read it: `sysctl fs.nr_open` shows it.",
+        "A single process that is to hold more sockets needs a larger fs.nr_open first, then a larger nofile."
+        " tcptop plan says its value.",
         "/proc/sys/fs/nr_open; fs/file.c, sysctl_nr_open",
         ("nr_open",),
     ),

@@ -746,6 +746,17 @@ def _values(values: Sequence[int]) -> str:
     return " ".join(map(str, values))
 
 
+def _nr_open_text(plan: Plan) -> str:
+    """A sentence on fs.nr_open after another sentence; empty if it is unknown and its default is enough."""
+    if plan.nr_open is None:
+        if plan.request.sockets < DEFAULT_NR_OPEN:
+            return ""
+        default = units.grouped(DEFAULT_NR_OPEN)
+        return f" fs.nr_open, the most that it can be, is not known; its default, {default}, is too small."
+    verdict = "enough for the sockets" if plan.request.sockets < plan.nr_open else "too small: raise it first"
+    return f" fs.nr_open, the most that it can be, is {units.grouped(plan.nr_open)}, {verdict}."
+
+
 def remarks(ledger: Ledger, plan: Plan, is_form: bool = False) -> Iterator[str]:
     """Yields remarks on questions that the plan leaves open, each remark in one or two sentences.
 
@@ -770,14 +781,10 @@ def remarks(ledger: Ledger, plan: Plan, is_form: bool = False) -> Iterator[str]:
             f"Ports: ip_local_port_range {plan.ports_unknown_because}; each pair of a local and a peer's address has"
             " its own ports."
         )
-    over = (
-        f", and so must fs.nr_open, whose default is {units.grouped(DEFAULT_NR_OPEN)} and which is not read here"
-        if request.sockets > DEFAULT_NR_OPEN
-        else ""
-    )
     yield (
         f"Files of a process: if one process holds them all, its limit (ulimit -n) must be above"
-        f" {units.grouped(request.sockets)} plus the files that it has open now{over}; it is not checked."
+        f" {units.grouped(request.sockets)} plus the files that it has open now; it is not checked."
+        f"{_nr_open_text(plan)}"
     )
     found = look_text(ledger, plan)
     needs_look = look_needed_text(ledger.live).replace("(W", "(plan --who, W")

@@ -29,9 +29,9 @@ proc/buddyinfo|proc/cgroups|proc/cmdline|proc/filesystems|proc/kallsyms|proc/mem
 proc/slabinfo|proc/stat|proc/version|proc/zoneinfo
 proc/net/netstat|proc/net/protocols|proc/net/snmp|proc/net/sockstat|proc/net/sockstat6|proc/net/tls_stat
 proc/net/stat/nf_conntrack
-proc/sys/fs/file-nr|proc/sys/kernel/hostname|proc/sys/kernel/osrelease|proc/sys/net/core/mem_pcpu_rsv
-proc/sys/net/ipv4/ip_local_port_range|proc/sys/net/ipv4/ip_local_reserved_ports|proc/sys/net/ipv4/tcp_max_orphans
-proc/sys/net/ipv4/tcp_max_tw_buckets|proc/sys/net/ipv4/tcp_mem
+proc/sys/fs/file-nr|proc/sys/fs/nr_open|proc/sys/kernel/hostname|proc/sys/kernel/osrelease
+proc/sys/net/core/mem_pcpu_rsv|proc/sys/net/ipv4/ip_local_port_range|proc/sys/net/ipv4/ip_local_reserved_ports
+proc/sys/net/ipv4/tcp_max_orphans|proc/sys/net/ipv4/tcp_max_tw_buckets|proc/sys/net/ipv4/tcp_mem
 proc/sys/net/netfilter/nf_conntrack_count|proc/sys/net/netfilter/nf_conntrack_max
 proc/sys/vm/mem_profiling|proc/sys/vm/zone_reclaim_mode
 sys/devices/system/cpu/online|sys/devices/system/cpu/possible|sys/devices/system/cpu/present

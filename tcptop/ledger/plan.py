@@ -255,6 +255,8 @@ class Plan(NamedTuple):
     """True if `ports` is an upper bound, because it is unknown which ports are reserved."""
     ports_unknown_because: str | None
     """The reason why `ports` is None: a text to be shown after the name of the file."""
+    nr_open: int | None
+    """fs.nr_open, the largest possible limit on the open files of a process; None if unknown."""
     verdict: Verdict
     unknown_because: str | None
     """The reason why the verdict is `cannot say`."""

@@ -412,6 +412,8 @@ class Sysctls(NamedTuple):
     callers, or if `mem_profiling_is_unread`."""
     mem_profiling_is_unread: bool = False
     """True if the kernel has the file vm/mem_profiling, and its value could not be read."""
+    nr_open: int | None = None
+    """fs.nr_open, the largest possible limit on the open files of a process; None if unknown."""
 
 
 class Snmp(NamedTuple):

@@ -38,6 +38,7 @@ TCP_MEM = "proc/sys/net/ipv4/tcp_mem"
 PER_CPU_RESERVE = "proc/sys/net/core/mem_pcpu_rsv"
 ZONE_RECLAIM_MODE = "proc/sys/vm/zone_reclaim_mode"
 MEM_PROFILING = "proc/sys/vm/mem_profiling"
+NR_OPEN = "proc/sys/fs/nr_open"
 
 DEBUG_OPTIONS = ("slub_debug", "slab_debug")
 NO_MERGE_OPTIONS = ("slub_nomerge", "slab_nomerge")
@@ -56,6 +57,7 @@ class SysctlsSource(Source[Sysctls]):
         COMMAND_LINE,
         ZONE_RECLAIM_MODE,
         MEM_PROFILING,
+        NR_OPEN,
         NOTES,
     )
     pace = EVERY_MINUTE
@@ -95,6 +97,7 @@ class SysctlsSource(Source[Sysctls]):
             mem_profiling=mem_profiling,
             mem_profiling_is_unread=mem_profiling is None
             and not isinstance(profiling_file.error, (FileNotFoundError, NotADirectoryError)),
+            nr_open=parse_sysctl(texts, NR_OPEN, parse_count, damages),
         )
         return make_reading(value, worst_damage(damages), "proc/sys", took_us)
 

@@ -1867,3 +1867,28 @@ def test_a_plan_without_a_look_says_what_it_leaves_out(run: Run) -> None:
 def test_who_goes_without_a_recording() -> None:
     with pytest.raises(TcptopError, match="-r goes without --who"):
         plan.run(["--connections", "1", "--who", "-r", "FILE"])
+
+
+@pytest.mark.parametrize(
+    ("text_", "connections", "words"),
+    [
+        (None, "20000", "it is not checked. "),
+        ("1048576\n", "20000", "fs.nr_open, the most that it can be, is 1 048 576, enough for the sockets."),
+        ("20000\n", "20000", "fs.nr_open, the most that it can be, is 20 000, too small: raise it first."),
+        (None, "1048576", "fs.nr_open, the most that it can be, is not known; its default, 1 048 576, is too small."),
+        (
+            "many\n",
+            "1048576",
+            "fs.nr_open, the most that it can be, is not known; its default, 1 048 576, is too small.",
+        ),
+        ("2000000\n", "1048576", "fs.nr_open, the most that it can be, is 2 000 000, enough for the sockets."),
+    ],
+)
+def test_the_largest_limit_of_a_process_is_read(
+    root: Path, run: Run, text_: str | None, connections: str, words: str
+) -> None:
+    if text_ is not None:
+        write_tree(root, {"proc/sys/fs/nr_open": text_})
+    output = " ".join(run("--root", str(root), "--connections", connections)[1].split())
+    assert words in output
+    assert ("fs.nr_open" in words) == ("fs.nr_open" in output)
