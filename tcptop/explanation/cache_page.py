@@ -20,13 +20,13 @@ from tcptop.explanation.struct_layout import (
     word_map,
 )
 from tcptop.kernel.call_paths import find_call_trees
-from tcptop.kernel.objects import KERNEL_OBJECTS, OBJECT_OF_CACHE, SOCKS, KernelObject, State
+from tcptop.kernel.objects import KERNEL_OBJECTS, OBJECT_OF_CACHE, SOCKS, WITH_FILE, KernelObject, State
 from tcptop.ledger import Amount, CacheLine, Ledger, Presence
 from tcptop.snapshot import CacheAttributes, StructLayout
 from tcptop.text import units
 from tcptop.text.cache_columns import find_column
 from tcptop.text.cache_rows import CacheRow
-from tcptop.text.line import EMPTY_LINE, Line, Piece, paragraph
+from tcptop.text.line import EMPTY_LINE, Line, Piece, Role, paragraph
 from tcptop.text.table import fact_lines
 
 MAX_MEMBERS = 10
@@ -34,12 +34,14 @@ BAR_INDENT = 13
 """Number of columns to the left of a bar; the texts of facts begin in the same column as a bar."""
 MIN_BAR_WIDTH = 20
 MIN_OBJECT_CELLS = 2
-OBJECT_CELL, LAST_OBJECT_CELL = "█", "│"
-"""The character that fills the cells of an object in the bar of a slab, and the character of the object's last cell.
+OBJECT_CELLS = ("█", "▓")
+"""The characters that fill the cells of the objects in the bar of a slab, in turn.
 
-The last cell separates the object from the next one, in ASCII too.
+A border between two objects would take a cell of its own, and read as bytes that are lost.
 """
 LEFT_OVER_CELL = "░"
+SLAB_ROLES: Mapping[str, Role] = {**dict.fromkeys(OBJECT_CELLS, "slice-1"), LEFT_OVER_CELL: "idle"}
+WORD_ROLES: Mapping[str, Role] = {USED_WORD: "slice-1", PARTLY_USED_WORD: "warning", UNUSED_WORD: "warning"}
 
 PRESENCE_TEXTS: Mapping[Presence, str] = {"absent": "none", "hidden": "hidden", "unknown": "not known"}
 
@@ -244,6 +246,10 @@ def states_text(item: KernelObject) -> str:
         return "no state of a socket: it lives apart from sockets"
     if item.held_in == frozenset(State):
         return "every state"
+    if item.held_in >= WITH_FILE:
+        # A list of the states that have the object would leave out those without a row: SYN_SENT, FIN_WAIT1, CLOSING.
+        *others, last = (state.value for state in State if state not in item.held_in)
+        return f"all but {', '.join(others)} and {last}" if others else f"all but {last}"
     return ", ".join(state.value for state in State if state in item.held_in)
 
 
@@ -283,40 +289,49 @@ def size_facts(
 
 
 def _draw_slab(line: CacheLine, columns: int) -> Iterator[Line]:
-    """A bar of one slab: its objects, and the remaining bytes; no bar if there are too many objects to draw.
+    """A legend, and a bar of one slab: its objects, and what is left over; none if the objects are too many to draw.
 
     Objects have equal widths, in whole cells, so the bar may be shorter than the line.
     """
     width = columns - BAR_INDENT - 1
     if not line.slab_share_bytes or not line.object_bytes or not line.objects_per_slab or width < MIN_BAR_WIDTH:
         return
-    slab_bytes = line.slab_share_bytes * line.objects_per_slab
-    cells = min(width // line.objects_per_slab, int(width * line.object_bytes / slab_bytes + units.ROUNDING_ERROR))
+    number = line.objects_per_slab
+    slab_bytes = line.slab_share_bytes * number
+    cells = min(width // number, int(width * line.object_bytes / slab_bytes + units.ROUNDING_ERROR))
     if cells < MIN_OBJECT_CELLS:
         return
-    left_over = round(cells * (slab_bytes / line.object_bytes - line.objects_per_slab))
-    objects = (OBJECT_CELL * (cells - 1) + LAST_OBJECT_CELL) * line.objects_per_slab
-    free_cells = max(0, width - len(objects))
-    yield (
-        (f" {'one slab':<{BAR_INDENT - 1}}", "dim"),
-        (objects, "slice-1"),
-        (LEFT_OVER_CELL * min(left_over, free_cells), "idle"),
-    )
+    rest_bytes = round(slab_bytes - number * line.object_bytes)
+    rest_cells = min(round(cells * rest_bytes / line.object_bytes), width - cells * number)
+    signs = " ".join(OBJECT_CELLS[:number])
+    rest = f"{units.count(rest_bytes)} B left over"
+    legend = f"{units.counted(number, 'object')}, {signs}{' in turn' if number > 1 else ''}"
+    legend += f"; {f'{LEFT_OVER_CELL} {rest}' if rest_cells else rest}"
+    yield from _legend_lines("one slab", legend, columns, SLAB_ROLES)
+    objects = "".join(OBJECT_CELLS[index % 2] * cells for index in range(number))
+    yield ((" " * BAR_INDENT, "dim"), *_coloured(objects + LEFT_OVER_CELL * rest_cells, SLAB_ROLES))
 
 
 def _draw_words(layout: StructLayout, columns: int) -> Iterator[Line]:
-    """The map of a struct's words, and a legend of the map's signs."""
+    """A legend of the map's signs, and the map of a struct's words."""
     width = columns - BAR_INDENT - 1
     if width < MIN_BAR_WIDTH:
         return
-    words = word_map(layout)
-    for start in range(0, len(words), width):
-        title = "" if start else "one object"
-        groups = groupby(words[start : start + width])
-        parts: list[Piece] = [("".join(group), "slice-1" if sign == USED_WORD else "warning") for sign, group in groups]
-        yield ((f" {title:<{BAR_INDENT - 1}}", "dim"), *parts)
     meaning = f"{WORD_BYTES} B each: {USED_WORD} used, {PARTLY_USED_WORD} used in part, {UNUSED_WORD} hole or padding"
-    yield from fact_lines("", meaning, columns)
+    yield from _legend_lines("one object", meaning, columns, WORD_ROLES)
+    words = "".join(word_map(layout))
+    for start in range(0, len(words), width):
+        yield ((" " * BAR_INDENT, "dim"), *_coloured(words[start : start + width], WORD_ROLES))
+
+
+def _legend_lines(title: str, text: str, columns: int, roles: Mapping[str, Role]) -> list[Line]:
+    """Lines of a legend, whose signs have the colours of the bar below it."""
+    return [(head, *_coloured(meaning, roles)) for head, (meaning, _) in fact_lines(title, text, columns)]
+
+
+def _coloured(text: str, roles: Mapping[str, Role]) -> list[Piece]:
+    """The pieces of a legend or a bar, each sign in its colour."""
+    return [("".join(group), role) for role, group in groupby(text, lambda sign: roles.get(sign, "text"))]
 
 
 def _draw_members(layout: StructLayout, columns: int) -> Iterator[Line]:

@@ -623,6 +623,29 @@ OBJECT_ENTRIES: tuple[Entry, ...] = (
         "/proc/slabinfo; /sys/kernel/slab/*/object_size",
     ),
     Entry(
+        "one slab",
+        "On the page of a cache: a bar of one slab, in which all its objects have the same width.",
+        "█ and ▓ in turn tell each object from the next; ░ is what is left over at the end of the slab. There is no bar"
+        " where the objects would be too narrow.",
+        "/proc/slabinfo",
+        ("in turn",),
+    ),
+    Entry(
+        "one object",
+        "On the page of a cache: a map of its struct, with a sign for each word of 8 bytes.",
+        "█: members use all bytes of the word; ▒: some of them; ░: none, since it is a hole or padding. The padding of"
+        " the cache behind the struct is not drawn: the line `spacing` has it.",
+        "/sys/kernel/btf/vmlinux",
+        ("used in part", "8 B each"),
+    ),
+    Entry(
+        "in states",
+        "On the page of a cache: the states of TCP in which a socket has the object.",
+        "`all but` names the states without it. SYN_SENT, FIN_WAIT1, CLOSING and LAST_ACK have what ESTABLISHED has;"
+        " after close(2) the last three have what an orphan has.",
+        TCP_STATES,
+    ),
+    Entry(
         "partly full",
         "Slabs with objects in use and free ones, which wait on a list of their node for the next object.",
         "A slab that a CPU holds is not among them. The tool slabinfo calls them partial slabs.",
@@ -1692,7 +1715,8 @@ TABLE_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "SYN_SENT",
         "connect(2) has sent a SYN and waits for the answer.",
-        "It lasts a round trip; if the peer is gone or a firewall drops the SYN, until tcp_syn_retries are over.",
+        "It lasts a round trip; if the peer is gone or a firewall drops the SYN, until tcp_syn_retries are over."
+        " It takes as much as ESTABLISHED at the client side: a whole socket, and its local port.",
         TCP_STATES,
     ),
     Entry(
@@ -1717,7 +1741,7 @@ TABLE_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "FIN_WAIT1",
         "This end has closed and sent its FIN, which the peer has not acknowledged.",
-        "Unsent data keeps it there, too. After close(2) it is an orphan.",
+        "Unsent data keeps it there, too. It takes as much as ESTABLISHED; after close(2) it is an orphan.",
         TCP_STATES,
     ),
     Entry(
@@ -1729,13 +1753,14 @@ TABLE_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "LAST_ACK",
         "The peer closed first; this end has closed, too, and waits for the acknowledgement of its FIN.",
-        "It is an orphan: its program has closed it.",
+        "After close(2) it is an orphan; after shutdown(2) alone it takes as much as ESTABLISHED.",
         TCP_STATES,
     ),
     Entry(
         "CLOSING",
         "Both ends have closed at the same time, and the acknowledgement of this end's FIN has not come.",
-        "It is rare. TIME_WAIT follows.",
+        "It is rare. After close(2) it is an orphan; after shutdown(2) alone it takes as much as ESTABLISHED. TIME_WAIT"
+        " follows.",
         TCP_STATES,
     ),
     Entry(

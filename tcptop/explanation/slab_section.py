@@ -146,11 +146,13 @@ def _facts(ledger: Ledger, row: CacheLine, attributes: CacheAttributes | None) -
             ("", loss.end_bytes, "at ends of slabs"),
             ("", loss.free_bytes, free),
         )
+        share = loss.used_bytes / loss.total_bytes
+        used = f"{units.percent_bound(share, True)} %" if most else units.percent(share, " ")
         parts = ", ".join(f"{sign}{units.count(size)} B {where}" for sign, size, where in lost)
         yield (
             "in structs",
             f"{most}{units.count(loss.used_bytes)} of {units.count(loss.total_bytes)} B:"
-            f" {most}{units.percent(loss.used_bytes / loss.total_bytes, ' ')} is in structs of active objects",
+            f" {most}{used} is in structs of active objects",
         )
         yield "loss", f"{least}{units.count(loss.lost_bytes)} B: {parts}"
     if attributes is not None and attributes.doubt is not None:

@@ -17,6 +17,11 @@ INTRODUCTION = (
     " ≤ the highest: their difference is not the size of a port."
 )
 
+WITHOUT_ROW = (
+    "SYN_SENT, FIN_WAIT1, CLOSING and LAST_ACK take as much as ESTABLISHED; after close(2) the last three are orphans."
+)
+"""The sentence on the states that have no row in the table."""
+
 FILE = "file"
 """Label of the cost of a socket's file. Orphans and sockets in an accept queue have no file."""
 
@@ -28,6 +33,8 @@ def states_page(ledger: Ledger, columns: int) -> list[Line]:
         *paragraph(f" {INTRODUCTION}", columns - 1, "dim"),
         EMPTY_LINE,
         *states_table(ledger, columns),
+        EMPTY_LINE,
+        *paragraph(f" {WITHOUT_ROW}", columns - 1, "dim"),
         *([EMPTY_LINE, *paragraph(f" {sentence}", columns - 1, "text")] if sentence else []),
     ]
 
@@ -48,16 +55,16 @@ def average_sentence(ledger: Ledger) -> str:
     if now == one_more:
         return ""
     is_below = cost.now_bytes < accepted.slab_bytes
-    difference = units.exact_bytes(abs(cost.now_bytes - accepted.slab_bytes))
+    difference = units.count(abs(round(cost.now_bytes) - round(accepted.slab_bytes)))
     start = (
         f"The average now, {now} B, is {difference} B {'less' if is_below else 'more'} than one more socket at the"
         f" server side, {one_more} B:"
     )
     idle_bytes = cost.idle_bytes_per_socket
-    most = "at most " if cost.now_is_at_most else ""
+    most = "at most" if cost.now_is_at_most else "about"
     idle = ""
     if idle_bytes is not None:
-        idle = f"{most}{units.exact_bytes(idle_bytes, cost.now_is_at_most or None)} B of each socket are idle"
+        idle = f"{most} {units.exact_bytes(idle_bytes, cost.now_is_at_most or None)} B of each socket are idle"
     files = sum(part.slab_bytes or 0.0 for part in accepted.parts if part.label == FILE)
     now_files = sum(part.bytes for part in cost.now_slices if part.label == FILE)
     share = now_files / files if files else 1.0

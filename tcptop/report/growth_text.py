@@ -50,9 +50,10 @@ def _explained(growth: SlabGrowth) -> str:
     """The share of the slab growth that sockets explain: in per cent, or in words if it is below 0 % or above 100 %."""
     least = "at least " if growth.missing else ""
     if growth.shares is not None and growth.shares.high < inf and round(growth.shares.high * 100) <= 100:
-        return f"; sockets explain {units.span(growth.shares, _percent)} % of it"
+        low, high = (min(share, 1.0) for share in growth.shares)
+        return f"; sockets explain {units.bounds_span((low, high), units.percent_bound)} % of it"
     if growth.shares is not None and growth.shares.low < 1:
-        return f"; sockets explain {least}{_percent(growth.shares.low)} % of it, perhaps all"
+        return f"; sockets explain {least}{units.percent_bound(growth.shares.low, False)} % of it, perhaps all"
     opened = sum(growth.socket_bytes) > 0
     if growth.shares is not None:
         return f"; sockets explain more than that: {_offset(growth, opened)}"
@@ -67,10 +68,6 @@ def _why_no_rest(growth: SlabGrowth) -> str:
     if growth.rows_differ:
         return "the rows do not count the same caches"
     return "that takes a whole /proc/slabinfo of both"
-
-
-def _percent(share: float) -> str:
-    return f"{share * 100:.0f}"
 
 
 def _offset(growth: SlabGrowth, opened: bool) -> str:

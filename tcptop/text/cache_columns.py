@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import ceil
 from operator import attrgetter
 from typing import Any, Literal, NamedTuple
 
@@ -131,8 +130,8 @@ def _use(row: CacheRow) -> str:
     use = row.cache.use
     if use is None or not _active_bound(row):
         return units.percent(use)
-    bound = ceil(use * 100 - units.ROUNDING_ERROR)
-    return f"≤{bound}%" if bound < 100 else units.UNKNOWN
+    bound = units.percent_bound(use, True)
+    return f"≤{bound}%" if int(bound) < 100 else units.UNKNOWN
 
 
 def _object_bytes(row: CacheRow) -> str:

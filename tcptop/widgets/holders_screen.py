@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
-from math import ceil
 from typing import ClassVar, NamedTuple, Protocol
 
 from rich.cells import set_cell_size
@@ -735,7 +734,7 @@ def share_text(share: float | None, width: int, is_at_most: bool = False) -> str
     """
     percent = units.percent(share)
     if share is not None and is_at_most:
-        percent = f"≤{ceil(share * 100 - units.ROUNDING_ERROR)}%"
+        percent = f"≤{units.percent_bound(share, True)}%"
     text = f"{percent:>{WIDTHS['SHARE']}}"
     cells = width - WIDTHS["SHARE"] - 1
     if cells < 4 or not share or not units.whole_percent(share):
