@@ -47,10 +47,24 @@ class Alert(NamedTuple):
 
 RECORDED: Mapping[str, str] = {
     "tcptop:connection_slab_bytes:best": "tcptop_connection_slab_bytes or tcptop_connection_slab_low_bytes",
+    "tcptop:connection_now_bytes:best": (
+        "tcptop_connection_now_bytes or tcptop_connection_now_low_bytes or tcptop_connection_now_high_bytes"
+    ),
     "tcptop:tcp_memory_bytes:best": "tcptop_tcp_memory_bytes or tcptop_tcp_memory_low_bytes",
+    "tcptop:state_sockets:least": "tcptop_state_sockets or tcptop_state_low_sockets",
+    "tcptop:state_buffers_charged_bytes:least": (
+        "tcptop_state_buffers_charged_bytes or tcptop_state_buffers_charged_low_bytes"
+    ),
     "tcptop:limit_ratio:least": "tcptop_limit_ratio or tcptop_limit_low_ratio",
+    "tcptop:headroom_sockets:least": "tcptop_headroom_sockets or tcptop_headroom_low_sockets",
+    "tcptop:headroom_before_reclaim_sockets:least": (
+        "tcptop_headroom_before_reclaim_sockets or tcptop_headroom_before_reclaim_low_sockets"
+    ),
 }
-"""Recording rules: each rule gives a figure, or the figure's lower bound if the figure is known within bounds."""
+"""Recording rules: each rule gives a figure, or the figure's lower bound if the figure is known within bounds.
+
+The average may have an upper bound alone.
+"""
 
 LIMIT_ALERTS: Mapping[str, tuple[str, int, int]] = {
     "memory": ("MemoryNearLimit", 5, 5),
@@ -262,6 +276,26 @@ def rule_tests() -> Json:
                     ],
                 }
             )
+    for record, expr in RECORDED.items():
+        exact, *bounds = expr.split(" or ")
+        tests.append(
+            {
+                "name": f"{record} goes on where only bounds are known",
+                "interval": "1m",
+                "input_series": [
+                    {"series": f"{exact}{HERE}", "values": "7x4 stale"},
+                    {"series": f"{bounds[-1]}{HERE}", "values": "_x4 5x5"},
+                ],
+                "promql_expr_test": [
+                    {
+                        "expr": record,
+                        "eval_time": f"{minutes}m",
+                        "exp_samples": [{"labels": f"{record}{HERE}", "value": value}],
+                    }
+                    for minutes, value in ((4, 7), (5, 5), (9, 5))
+                ],
+            }
+        )
     return {"rule_files": ["rules.yml"], "evaluation_interval": "1m", "tests": tests}
 
 
@@ -372,8 +406,14 @@ ROWS: Mapping[str, Sequence[Panel]] = {
         Panel(
             "Average per socket",
             "bytes",
-            [(f"tcptop_connection_now_bytes{ONE}", "{{instance}} {{accounting}}")],
-            "Absent with fewer than 100 sockets a CPU.",
+            [
+                (
+                    f"tcptop_connection_now_bytes{ONE} or tcptop_connection_now_low_bytes{ONE}"
+                    f" or tcptop_connection_now_high_bytes{ONE}",
+                    "{{instance}} {{accounting}}",
+                )
+            ],
+            "Absent with fewer than 100 sockets a CPU. Where one bound alone is known, this bound.",
             may_be_empty=True,
         ),
     ],
@@ -568,7 +608,7 @@ METRICS_HEAD = f"""\
 
 What is unknown has no series: never 0, and never NaN. A name with `[low_|high_]` is that of three metrics: without the
 brackets where the figure is known exactly; with `low_` and `high_` where it is known within bounds, and then there is
-no series of the name without them. `a or a_low` is what a rule or a panel needs; rules.yml records it for some.
+no series of the name without them. `a or a_low` is what a rule or a panel needs; rules.yml records it for each.
 
 Names that begin with `tcptop_netns_` count the network namespace of the exporter, and `tcptop_limit` what its label
 `scope` says; all others count the machine. The two must not be divided by one another.
