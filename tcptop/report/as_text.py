@@ -156,11 +156,13 @@ def _cost_answers(ledger: Ledger) -> list[str]:
         [_slabs_text(name, side) for name, side in zip(SIDE_TITLES, ledger.costs[mode].by_family["mix"], strict=True)]
         for mode in MODE_TITLES
     )
+    is_computed = any(side.computed for mode in MODE_TITLES for side in ledger.costs[mode].by_family["mix"])
+    start = f"Bytes per connection{', computed' if is_computed else ''}:"
     texts = [
-        f"Bytes per connection: {full[0]} {server}, {full[1]} {client}; TIME_WAIT {mini[0]}, {mini[1]}"
+        f"{start} {full[0]} {server}, {full[1]} {client}; TIME_WAIT {mini[0]}, {mini[1]}"
         for server, client in (("server side", "client side"), ("server", "client"))
     ]
-    return [*texts, f"Bytes per connection: {full[0]}, {full[1]}; TIME_WAIT {mini[0]}, {mini[1]}"]
+    return [*texts, f"{start} {full[0]}, {full[1]}; TIME_WAIT {mini[0]}, {mini[1]}"]
 
 
 def _limit_answers(ledger: Ledger) -> list[str]:

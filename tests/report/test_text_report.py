@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import lzma
 import re
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 import pytest
 from made_look import WHOLE_MACHINE, look_text, table_of, tree_with_look
-from recorded import each_recording, ledger, ledger_of, snapshot
+from recorded import copy_recording, each_recording, ledger, ledger_of, snapshot
 
 from tcptop.accounting import account
 from tcptop.explanation.limit_texts import headroom_number
@@ -26,6 +28,19 @@ def test_no_line_is_wider_than_80_columns(kernel: str, phase: str) -> None:
     assert text.isascii()
     assert [line for line in text.splitlines() if len(line) > COLUMNS] == []
     assert [line for line in text.splitlines() if line != line.rstrip()] == []
+
+
+def test_computed_sizes_are_marked_in_the_answers(tmp_path: Path) -> None:
+    root = copy_recording("6.1-4n", "established", tmp_path)
+    assert "computed" not in as_text(ledger_of(root)).splitlines()[1]
+    (root / "proc/slabinfo").unlink()
+    rmtree(root / "sys/kernel/slab")
+    (root / "sys/kernel/btf").mkdir()
+    layouts = Path(__file__).parents[1] / "explanation/btf/6.1.xz"
+    (root / "sys/kernel/btf/vmlinux").write_bytes(lzma.decompress(layouts.read_bytes()))
+    connection = as_text(ledger_of(root)).splitlines()[1]
+    assert connection.startswith("Bytes per connection, computed: >= 2 340 server")
+    assert len(connection) <= COLUMNS
 
 
 def test_a_look_and_a_long_name_are_no_wider(tmp_path: Path) -> None:
