@@ -17,7 +17,7 @@ from tcptop.accounting.socket_counts import (
     sockets_with_inode,
 )
 from tcptop.kernel.objects import CGROUP_VECTORS, LSM_SOCKET_BLOB, MINI_SOCKETS, SOCKS, TW_SOCK, KernelObject
-from tcptop.ledger import AccountingMode, ConnectionCost, CostBySide, Family, Slice, SocketCost, SocketCounts
+from tcptop.ledger import AccountingMode, CacheLine, ConnectionCost, CostBySide, Family, Slice, SocketCost, SocketCounts
 from tcptop.snapshot import Reading, SlabCounts, Slabinfo, Snapshot, Sockstat
 from tcptop.text.units import grouped
 
@@ -363,6 +363,10 @@ def _idle_bytes(
     Unused bytes are the size of both caches − (IPv4 sockets × slab share in the IPv4 cache) − (IPv6 sockets × slab
     share in the IPv6 cache). The slab share is computed from the present slabs. If the kernel fell back to smaller
     slabs, the slab share is larger.
+
+    Active objects that no CPU can have cached are not unused, even if there are fewer sockets: an object may be in use
+    after its socket is no longer counted. The unused bytes are therefore at most those of the free objects, and of as
+    many objects as CPUs can cache.
     """
     if cache_bytes is None or count is None:
         return None
@@ -372,7 +376,15 @@ def _idle_bytes(
         if share and (line is None or line.present_share_bytes is None):
             return None
         used += count * share * (line.present_share_bytes or 0.0 if line else 0.0)
-    return max(0.0, cache_bytes - used)
+    lines = [table.find(item).line for item in FAMILY_OBJECTS[mode]]
+    return max(0.0, cache_bytes - max(used, sum(_surely_used_bytes(line) for line in lines if line is not None)))
+
+
+def _surely_used_bytes(line: CacheLine) -> float:
+    """Bytes of the active objects of a cache that no CPU can have cached; 0 if unknown."""
+    if line.active_objects is None or line.idle_error_objects is None:
+        return 0.0
+    return max(0, line.active_objects - line.idle_error_objects) * (line.present_share_bytes or 0.0)
 
 
 def _buffers_per_socket(sockets: SocketCounts, cpus: int | None) -> float | None:

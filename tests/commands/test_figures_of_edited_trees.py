@@ -473,3 +473,18 @@ def test_no_file_stays_open(run: Run, arguments: tuple[str, ...]) -> None:
     before = len(list(Path("/proc/self/fd").iterdir()))
     run(*arguments, "--root", root)
     assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_no_more_is_idle_than_its_bound_where_there_are_fewer_sockets_than_objects(
+    report: Report, tmp_path: Path
+) -> None:
+    """16 016 socks are active, and no CPU can have cached so many that 8 001 are in use."""
+    root = copy_recording("6.1-4n", "established", tmp_path)
+    average = report(root)["bytes_per_connection"]["full"]["now_bytes"]
+    for name in ("protocols", "snmp"):
+        (root / "proc/net" / name).unlink()
+    write_tree(root, {"proc/net/sockstat": "sockets: used 8001\nTCP: inuse 8001 orphan 0 tw 0 alloc 8001 mem 0\n"})
+    found = report(root)
+    cost, of_slab = found["bytes_per_connection"]["full"], found["slab_memory"]
+    assert cost["now_bytes"] > average
+    assert cost["idle_bytes_per_socket"] * 8001 <= of_slab["idle_bytes"] + of_slab["idle_error_bytes"]
