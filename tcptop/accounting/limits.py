@@ -200,7 +200,7 @@ def _distance(limit: Limit) -> tuple[int, bool, float]:
     if limit.state in ALARM_STATES and not is_quiet:
         return -ALARM_STATES.index(limit.state) - 1, False, by_ratio
     stops = limit.stops_new_sockets
-    return 0, not stops, float(limit.headroom_sockets or 0) if stops else by_ratio
+    return 0, not stops, float(limit.least_headroom or 0) if stops else by_ratio
 
 
 def _limit(name: LimitName, use: Use, headroom_sockets: int | None, note: str = "", **changes: Any) -> Limit:  # noqa: ANN401 (fields)
@@ -250,6 +250,7 @@ def _memory(snapshot: Snapshot, headroom: Headroom, page_bytes: int | None) -> L
     assumptions = "; ".join(filter(None, (assumed, cgroup_note)))
     limit = _limit("memory", Use(used, total, error), headroom.sockets)._replace(
         headroom_is_at_most=headroom.is_at_most and headroom.sockets is not None,
+        headroom_low=headroom.with_reclaim_low or None if headroom.is_at_most else None,
         left_out_zones=usable.left_out if usable is not None else (),
         left_out_cma_bytes=usable.free_cma_bytes if usable is not None else 0,
     )

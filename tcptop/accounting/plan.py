@@ -178,7 +178,7 @@ def first_request(snapshot: Snapshot, ledger: Ledger) -> tuple[PlanRequest, str]
     """
     sockets_now, first = ledger.sockets, ledger.limits["full"].first
     sockets = sockets_now.inuse_of_both
-    fits = first.headroom_sockets if first is not None else None
+    fits = first.least_headroom if first is not None else None
     if sockets is not None and sockets >= MIN_DOUBLED:
         elsewhere = f", of {grouped(sockets_now.allocated or 0)} of the machine" if sockets_now.apart else ""
         number, reason = sockets, f"as many as were in use in this netns{elsewhere}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 from tcptop.explanation.limit_texts import (
     SOCKETS,
@@ -11,7 +12,7 @@ from tcptop.explanation.limit_texts import (
     fits_more_text,
     headroom_sentence,
     maximum_text,
-    memory_least_text,
+    memory_most_text,
     memory_use_text,
     other_notes,
     ratio_text,
@@ -50,10 +51,10 @@ def headroom_page(ledger: Ledger, columns: int, mode: AccountingMode = "full") -
                 maximum_text(limit),
                 ratio_text(limit),
                 threshold_text(limit),
-                fits_more_text(limit),
+                fits_more_text(limit, partial(units.rough_count, up=limit.shows_upper_bound)),
                 SCOPE_LABELS.get(limit.scope, limit.scope),
             ),
-            note=_note(limit, memory_least_text(headroom) if limit.name == "memory" else ""),
+            note=_note(limit, memory_most_text(headroom) if limit.name == "memory" else ""),
             role=state_role(limit),
         )
         for limit in limits.rows
@@ -69,11 +70,11 @@ def headroom_page(ledger: Ledger, columns: int, mode: AccountingMode = "full") -
     return lines
 
 
-def _note(limit: Limit, least: str) -> str:
-    """The reason for an alarm, the least that fits, the note of the limit, and how many more of other objects fit."""
+def _note(limit: Limit, most: str) -> str:
+    """The reason for an alarm, the most that fits, the note of the limit, and how many more of other objects fit."""
     reasons, more = alarm_reasons(limit)[:1], other_notes(limit, units.count)[:1]
     own = [limit.note] if limit.note and limit.note not in "; ".join([*reasons, *more]) else []
-    return "; ".join([*reasons, *filter(None, [least]), *own, *more])
+    return "; ".join([*reasons, *filter(None, [most]), *own, *more])
 
 
 def _memory_sentences(ledger: Ledger, headroom: Headroom) -> Iterator[str]:
@@ -90,7 +91,7 @@ def _memory_sentences(ledger: Ledger, headroom: Headroom) -> Iterator[str]:
             may_be_more = is_least and most > least
             size = units.exact_bytes(least, False if may_be_more else None)
             size = f"≥ {size}" if may_be_more else size
-            if may_be_more and memory_least_text(headroom):
+            if may_be_more and memory_most_text(headroom):
                 size = units.bounds_span((least, most), units.exact_bytes)
             if may_be_more and least < 1:
                 size = f"≤ {units.exact_bytes(most, True)}"
@@ -108,9 +109,10 @@ def _memory_sentences(ledger: Ledger, headroom: Headroom) -> Iterator[str]:
             yield charge_text
         if use_text := memory_use_text(ledger, headroom.mode):
             yield use_text
-    if memory_least_text(headroom):
+    if memory_most_text(headroom):
         yield (
-            "Memory: FITS MORE and what fits before reclaim are upper bounds, as the buffers are at their least there."
+            "Memory: FITS MORE is a lower bound, with the buffers at their most; what fits before reclaim is an upper"
+            " bound, with the buffers at their least."
         )
     elif headroom.is_at_most:
         yield (

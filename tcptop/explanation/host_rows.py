@@ -20,7 +20,7 @@ from tcptop.explanation.limit_texts import (
 )
 from tcptop.explanation.memory_page import buffers_text
 from tcptop.kernel.limits import LIMITS
-from tcptop.ledger import ALARM_STATES, Amount, Limit, SocketCounts
+from tcptop.ledger import ALARM_STATES, Amount, Limit, Limits, SocketCounts
 from tcptop.ledger.host_row import HostLook, HostRow
 from tcptop.text import units
 from tcptop.text.estimate import about
@@ -130,13 +130,13 @@ def _one_more(row: HostRow) -> Amount | None:
 
 def _headroom(row: HostRow) -> Value:
     first = row.limits.first
-    return None if first is None else first.headroom_sockets
+    return None if first is None else first.least_headroom
 
 
 def _fits_text(limit: Limit | None) -> str:
     if limit is None:
         return units.UNKNOWN
-    return fits_more_text(limit, partial(units.rough_count, up=limit.headroom_is_at_most))
+    return fits_more_text(limit, partial(units.rough_count, up=limit.shows_upper_bound))
 
 
 def _counted_buffers(row: HostRow) -> str:
@@ -145,10 +145,13 @@ def _counted_buffers(row: HostRow) -> str:
     return ("avg" if text.startswith("average") else "no") if text else units.UNKNOWN
 
 
-def _headroom_bounds(limit: Limit | None) -> Amount | None:
+def _headroom_bounds(limits: Limits) -> Amount | None:
+    limit, most = limits.first, limits.first_most
     if limit is None or limit.headroom_sockets is None:
         return None
-    low = 0 if limit.headroom_is_at_most else limit.headroom_sockets
+    if most is not None:
+        return Amount(limit.least_headroom or 0, most.headroom_sockets or 0)
+    low = 0 if limit.shows_upper_bound else limit.headroom_sockets
     return Amount(low, inf if limit.headroom_is_at_least else limit.headroom_sockets)
 
 
@@ -209,7 +212,7 @@ COLUMNS: tuple[HostColumn, ...] = (
         9,
         lambda row: _fits_text(row.limits.first),
         lambda row: None if (room := _headroom(row)) is None else -room,
-        lambda rows: _sum([_headroom_bounds(row.limits.first) for row in rows], _rough),
+        lambda rows: _sum([_headroom_bounds(row.limits) for row in rows], _rough),
     ),
     HostColumn(
         "BUF",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from tcptop.explanation.events_page import ALARM_SIGN, event_variants
-from tcptop.kernel.limits import LIMIT_BY_NAME, limit_label
+from tcptop.kernel.limits import CGROUP_LIMIT, LIMIT_BY_NAME
 from tcptop.ledger import (
     ALARM_STATES,
     STATE_MARGIN_PERCENT,
@@ -92,15 +92,16 @@ def fits_more_text(limit: Limit, number_text: Callable[[int | None], str] = unit
 
     It is `–` also for a limit of one process or listener, which stops only the sockets of its own; if it is full, 0.
 
-    The headroom of memory begins with `≤` if the size of a part of a socket is unknown. The headroom of a memory cgroup
-    begins with `≥` if it is unknown whether all objects of a socket are charged.
+    The headroom of memory begins with `≤` if the size of a part of a socket is unknown; if the buffers are a range, it
+    is `≥` and the low end, as in a plan. The headroom of a memory cgroup begins with `≥` if it is unknown whether all
+    objects of a socket are charged.
     """
     if not limit.stops_new_sockets:
         if limit.scope == "process" and limit.state == "full" and is_reached(limit):
             return number_text(0)
         return STOPS_NONE_SHORT if limit.concerns in ("orphans", "TIME_WAIT") else units.UNKNOWN
-    if limit.headroom_is_at_least:
-        return f"≥ {number_text(limit.headroom_sockets)}"
+    if limit.headroom_is_at_least or limit.headroom_low is not None:
+        return f"≥ {number_text(limit.least_headroom)}"
     return f"{'≤ ' if limit.headroom_is_at_most else ''}{number_text(limit.headroom_sockets)}"
 
 
@@ -188,17 +189,28 @@ def _left(limit: Limit) -> str:
 def headroom_number(ledger: Ledger, mode: AccountingMode = "full") -> str:
     """The number of further sockets that fit until the first limit is reached, as text such as `381 000`.
 
-    The number of further sockets begins with `≤` if the headroom of memory is unknown. `≤` also stands before the
-    number if memory is the first limit and the size of a part of a socket is unknown. `≥` stands before the number if
-    it is a lower bound. If both reasons apply, the number begins with `≈`.
+    It is a range if the headroom of memory is one and memory may be the first limit: `2 120 000 to 2 460 000`.
+
+    The number of further sockets begins with `≤` if the headroom of memory is unknown, or if the size of a part of a
+    socket is. `≥` stands before the number if it is a lower bound. If both reasons apply, the number begins with `≈`.
     """
-    memory, first = ledger.headroom[mode], ledger.limits[mode].first
+    memory, limits = ledger.headroom[mode], ledger.limits[mode]
+    first, most = limits.first, limits.first_most
     if first is None:
         return units.UNKNOWN
-    complete = memory.sockets is not None and (first.name != "memory" or not memory.is_at_most)
+    if most is not None:
+        low = units.rough_count(first.least_headroom)
+        high = units.rough_count(most.headroom_sockets, up=most.headroom_is_at_most)
+        return f"≥ {low}" if low == high else f"{low} to {high}"
+    complete = memory.sockets is not None and not (memory.is_at_most and not memory.with_reclaim_low)
     if first.headroom_is_at_least:
         return f"{'≥' if complete else '≈'} {units.rough_count(first.headroom_sockets)}"
     return f"{'' if complete else '≤ '}{units.rough_count(first.headroom_sockets, up=not complete)}"
+
+
+def first_limits_text(limits: Limits) -> str:
+    """The first limit, with those that may be reached before it: `memory`, `memory or file-max`; empty if unknown."""
+    return " or ".join(limit.label for limit in (limits.first, *limits.maybe_first) if limit is not None)
 
 
 def headroom_sentences(ledger: Ledger, mode: AccountingMode = "full") -> list[str]:
@@ -215,17 +227,15 @@ def headroom_sentences(ledger: Ledger, mode: AccountingMode = "full") -> list[st
     if first is None:
         unknown = f"how many more {SOCKETS[mode]} fit is not known"
         return [f"{unknown}{reason}", unknown, "headroom not known"]
-    memory = ""
-    if first.name != "memory" and headroom.sockets is not None:
+    memory, names = "", first_limits_text(ledger.limits[mode])
+    if (first.name != "memory" or " or " in names) and headroom.sockets is not None:
         memory = f"; memory for {memory_fits_text(headroom)}"
-    elif first.name == "memory" and (least := memory_least_text(headroom)):
-        memory = f"; {least}"
     if before_reclaim := before_reclaim_text(headroom):
         memory += f", {before_reclaim}"
     parts = (
         f"{number} more {SOCKETS[mode]} fit",
-        f", {limit_label(first.name)} first",
-        headroom_exceptions(ledger.limits[mode]),
+        f", {names} first",
+        headroom_exceptions(ledger.limits[mode], mode),
         memory,
     )
     starts = ["".join(parts[:end]) for end in range(len(parts), 0, -1)]
@@ -235,6 +245,8 @@ def headroom_sentences(ledger: Ledger, mode: AccountingMode = "full") -> list[st
     # Without the words on buffers, no sentence on the number is complete, so these words go last.
     with_full = [f"{shortest} fit{named_full}", f"{number} more{named_full}"] if named_full else []
     ends = [*with_full, shortest]
+    if " to " in number:
+        ends += [f"{number} more", f"≥ {units.rough_count(first.least_headroom)} more"]
     counted = []
     if buffers:
         texts = [*starts[:-1], *with_full]
@@ -253,14 +265,31 @@ def counted_buffers_text(limits: Limits, headroom: Headroom) -> str:
     return "average buffers" if headroom.counts_buffers(limits.first.name) else "no buffers"
 
 
-def headroom_exceptions(limits: Limits) -> str:
+def unread_limits_text(limits: Limits, mode: AccountingMode = "full") -> str:
+    """The limits on every socket whose use or maximum is not known, such as tcp_mem in a network namespace.
+
+    Limits that only a look at the sockets tells are not among them: `unlooked_names` has those. Mini-sockets have no
+    buffers and no file. The text is empty if there are none, and of several limits it has the first.
+    """
+    names = {"memory", CGROUP_LIMIT, "nf_conntrack_max"} | ({"tcp_mem", "file_max"} if mode == "full" else set())
+    unread = [
+        limit.label
+        for limit in limits.rows
+        if limit.name in names and limit.headroom_sockets is None and None in (limit.used, limit.maximum)
+    ]
+    return unread[0] if unread else ""
+
+
+def headroom_exceptions(limits: Limits, mode: AccountingMode) -> str:
     """The limits that the number of further sockets leaves out, in words; empty if it leaves out none.
 
     The use of some limits is never known without a look. The limit of a single process or listener, such as nofile,
     stops its sockets only, so the number of sockets that fit on the machine leaves this limit out.
     """
     is_known = all(limit.used is not None for limit in limits.rows)
-    return f"{'' if is_known else OF_KNOWN}{nearly_full_text(limits)}"
+    unread = unread_limits_text(limits, mode)
+    known = f"{OF_KNOWN}, {unread} not known" if unread else "" if is_known else OF_KNOWN
+    return f"{known}{nearly_full_text(limits)}"
 
 
 LISTEN_OVERFLOWS = "ListenOverflows"
@@ -328,21 +357,21 @@ def headroom_assumption(headroom: Headroom) -> str:
 def memory_fits_text(headroom: Headroom) -> str:
     """How many more sockets fit into memory: `1 230 000`; a range if the buffers are one; `≤ 381 000` if a bound."""
     most = units.rough_count(headroom.sockets, up=headroom.is_at_most)
-    if memory_least_text(headroom):
+    if memory_most_text(headroom):
         return f"{units.rough_count(headroom.with_reclaim_low)} to {most}"
     return f"{'≤ ' if headroom.is_at_most else ''}{most}"
 
 
-def memory_least_text(headroom: Headroom) -> str:
-    """How many more sockets fit into memory if buffers are at their most: `at least 634 000`.
+def memory_most_text(headroom: Headroom) -> str:
+    """How many more sockets fit into memory if buffers are at their least: `at most 1 260 000`.
 
-    The text is empty if that is not known, or if it is no other number.
+    The text is empty if what fits with buffers at their most is not known, or is no other number.
     """
     least = headroom.with_reclaim_low
     if not least or headroom.with_reclaim is None or not headroom.is_at_most:
         return ""
-    text = units.rough_count(least)
-    return "" if text == units.rough_count(headroom.with_reclaim, up=True) else f"at least {text}"
+    most = units.rough_count(headroom.with_reclaim, up=True)
+    return "" if units.rough_count(least) == most else f"at most {most}"
 
 
 def socket_bytes_text(headroom: Headroom) -> str:
@@ -350,7 +379,7 @@ def socket_bytes_text(headroom: Headroom) -> str:
 
     They are a range if the buffers are one, and have `≥` if they are a lower bound.
     """
-    if memory_least_text(headroom):
+    if memory_most_text(headroom):
         least, buffers = headroom.bytes_per_socket or 0.0, headroom.buffer_bytes or 0.0
         most = least - buffers + (headroom.high_buffer_bytes or 0.0)
         return f"{units.bounds_span((least, most), units.exact_bytes)} B"

@@ -19,7 +19,7 @@ from tcptop.explanation.limit_texts import (
     headroom_assumption,
     limit_text,
     memory_fits_text,
-    memory_least_text,
+    memory_most_text,
     memory_use_text,
     ratio_text,
     socket_bytes_text,
@@ -175,7 +175,7 @@ def idle_lines(ledger: Ledger, plan: Plan, columns: int, is_form: bool = False, 
     text = f"without buffers: tcp_mem is not counted ({adds})"
     row = next((limit for limit in ledger.limits["full"].rows if limit.name == "tcp_mem"), None)
     if row is not None and row.headroom_sockets is not None:
-        fits = fits_more_text(row, partial(units.rough_count, up=row.headroom_is_at_most))
+        fits = fits_more_text(row, partial(units.rough_count, up=row.shows_upper_bound))
         text += f"; the main screen has {fits} sockets below it, average buffers"
     return paragraph(sign(text), columns - 1, "text")
 
@@ -922,7 +922,7 @@ def comparison_lines(ledger: Ledger, plan: Plan, columns: int, sign: Signs = str
         return []
     high = memory.connections if memory.high_connections is None else memory.high_connections
     least, most = (number * plan.request.sockets // plan.request.connections for number in (memory.connections, high))
-    theirs = headroom.with_reclaim_low if memory_least_text(headroom) else headroom.sockets
+    theirs = headroom.with_reclaim_low if memory_most_text(headroom) else headroom.sockets
     pairs = ((least, theirs or 0), (most, headroom.sockets))
     if all(abs(one - other) <= MAX_SHARE_APART * other for one, other in pairs):
         return []

@@ -79,6 +79,8 @@ class Limit(NamedTuple):
     an error."""
     headroom_is_at_most: bool = False
     """True if `headroom_sockets` is an upper bound, because the size of some object of a socket is unknown."""
+    headroom_low: int | None = None
+    """The lower bound on the number, if `headroom_sockets` is an upper bound and a lower one above 0 is known."""
     left_out_zones: tuple[str, ...] = ()
     """Names of the zones whose memory `used` and `maximum` leave out, because slabs cannot use it."""
     left_out_cma_bytes: int = 0
@@ -161,6 +163,16 @@ class Limit(NamedTuple):
         return self.used_error is None or self.used_error > HIDDEN_ERROR_SHARE * self.used
 
     @property
+    def least_headroom(self) -> int | None:
+        """The number of further sockets that fit at least; if no such number is known, `headroom_sockets`."""
+        return self.headroom_sockets if self.headroom_low is None else self.headroom_low
+
+    @property
+    def shows_upper_bound(self) -> bool:
+        """True if the number that is shown is an upper bound, because no lower one is known."""
+        return self.headroom_is_at_most and self.headroom_low is None
+
+    @property
     def stops_new_sockets(self) -> bool:
         """True if the limit stops new sockets, and its headroom is known."""
         return self.headroom_sockets is not None and self.concerns != "orphans"
@@ -178,11 +190,48 @@ class Limits(NamedTuple):
 
     @property
     def first(self) -> Limit | None:
-        """The limit with the least headroom among those that stop new sockets; None if no headroom is known."""
+        """The limit with the least headroom among those that stop new sockets; None if no headroom is known.
+
+        Of a limit whose headroom is a range, the low end counts.
+        """
         return min(
             (limit for limit in self.rows if limit.stops_new_sockets),
-            key=lambda limit: limit.headroom_sockets or 0,
+            key=lambda limit: limit.least_headroom or 0,
             default=None,
+        )
+
+    @property
+    def first_most(self) -> Limit | None:
+        """The limit below which the fewest sockets fit at most; None if the headroom of the first limit is no range."""
+        first = self.first
+        if first is None or first.headroom_low is None:
+            return None
+        return min(
+            (limit for limit in self.rows if limit.stops_new_sockets and not limit.headroom_is_at_least),
+            key=lambda limit: limit.headroom_sockets or 0,
+        )
+
+    @property
+    def maybe_first(self) -> tuple[Limit, ...]:
+        """The limits that may be reached before the first one, or at the same number, the nearest first.
+
+        They are those with less than the high end of the first one's headroom, and those of which only an upper bound
+        is known.
+        """
+        first, most = self.first, self.first_most
+        if first is None:
+            return ()
+        high = None if most is None else most.headroom_sockets
+        others = (limit for limit in self.rows if limit.stops_new_sockets and limit is not first)
+        return tuple(
+            sorted(
+                (
+                    limit
+                    for limit in others
+                    if limit.shows_upper_bound or (high is not None and (limit.least_headroom or 0) <= high)
+                ),
+                key=lambda limit: limit.least_headroom or 0,
+            )
         )
 
     @property

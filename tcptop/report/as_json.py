@@ -250,8 +250,8 @@ def _side(side: SocketCost) -> Json:
 
 def headroom_as_object(headroom: Headroom, limits: Limits) -> Json:
     """The JSON of the headroom: how many more sockets fit into memory, and below the first limit."""
-    first = limits.first
-    is_partial = headroom.sockets is None or (first is not None and first.name == "memory" and headroom.is_at_most)
+    first, most = limits.first, limits.first_most
+    is_partial = headroom.sockets is None or (headroom.is_at_most and not headroom.with_reclaim_low)
     return {
         "accounting": headroom.mode,
         "sockets": headroom.sockets,
@@ -266,8 +266,10 @@ def headroom_as_object(headroom: Headroom, limits: Limits) -> Json:
         "with_reclaim_low": headroom.with_reclaim_low,
         "is_at_most": headroom.is_at_most,
         "first_limit": None if first is None else first.name,
-        "first_limit_sockets": None if first is None else first.headroom_sockets,
-        "first_limit_is_at_least": first is not None and first.headroom_is_at_least,
+        "first_limit_or": [limit.name for limit in limits.maybe_first],
+        "first_limit_sockets": None if first is None else first.least_headroom,
+        "first_limit_sockets_high": None if most is None else most.headroom_sockets,
+        "first_limit_is_at_least": first is not None and (first.headroom_is_at_least or most is not None),
         "first_limit_is_at_most": first is not None and is_partial,
         "first_limit_counts_buffers": first is not None and headroom.counts_buffers(first.name),
         "nodes": {str(number): record_as_object(node) for number, node in headroom.nodes.items()},

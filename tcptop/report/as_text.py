@@ -12,11 +12,13 @@ from tcptop.explanation.headroom_page import headroom_page
 from tcptop.explanation.limit_texts import (
     alarm_texts,
     counted_buffers_text,
+    first_limits_text,
     headroom_number,
     headroom_sentence,
     headroom_sentences,
     ratio_text,
     unlooked_sentences,
+    unread_limits_text,
 )
 from tcptop.explanation.memory_page import (
     buffer_error_text,
@@ -172,16 +174,21 @@ def _limit_answers(ledger: Ledger) -> list[str]:
     """
     limits, first = ledger.limits["full"], ledger.limits["full"].first
     all_known = first is None or all(limit.used is not None for limit in limits.rows)
-    name = "next limit" if all_known else "next of known limits"
-    starts = [f"{alarms} now; {name}: " for alarms in alarm_texts(limits)] or [f"{name.capitalize()}: "]
+    unread = unread_limits_text(limits) if first is not None else ""
+    name = f"next limit, without {unread}" if unread else "next limit" if all_known else "next of known limits"
+    starts = [f"{alarms} now; {name}: " for alarms in alarm_texts(limits)] or [
+        f"N{name[1:]}: ",
+        *([f"Next, without {unread}: "] if unread else []),
+    ]
     short = [f"{alarms}; next: " for alarms in alarm_texts(limits)]
     if first is None:
         texts = headroom_sentences(ledger)
     else:
-        use = "" if first.ratio is None else f", {ratio_text(first)} % used"
+        use = "" if first.ratio is None or limits.maybe_first else f", {ratio_text(first)} % used"
         number, buffers = headroom_number(ledger), counted_buffers_text(limits, ledger.headroom["full"])
         fits = (f"{number} more sockets fit, {buffers}", f"{number} more, {buffers}")
-        texts = [f"{first.label}{each}; {text}" for each in (use, "") for text in fits]
+        name = first_limits_text(limits)
+        texts = [f"{name}{each}; {text}" for each in (use, "") for text in fits]
     if not short:
         return [f"{start}{text}" for start in starts for text in texts]
     lines = [f"{start}{text}" for pair in zip(starts, short, strict=True) for start in pair for text in texts]

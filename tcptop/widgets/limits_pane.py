@@ -16,6 +16,7 @@ from tcptop.explanation.limit_texts import (
     alarm_text,
     before_reclaim_text,
     counted_buffers_text,
+    first_limits_text,
     fits_more_text,
     headroom_assumption,
     headroom_exceptions,
@@ -24,12 +25,13 @@ from tcptop.explanation.limit_texts import (
     is_here,
     left_texts,
     maximum_text,
-    memory_least_text,
+    memory_most_text,
     nearly_full_text,
     other_notes,
     ratio_text,
     state_role,
     unlooked_names,
+    unread_limits_text,
     used_text,
 )
 from tcptop.kernel.limits import LIMIT_BY_NAME
@@ -142,25 +144,32 @@ class LimitsPane(ScrollPane):
         # The number is shown with what it counts for buffers wherever that fits; the order of the limits gives way.
         buffers = counted_buffers_text(ledger.limits[mode], ledger.headroom[mode])
         counted = [each for each in sentences if buffers in each] if buffers else []
-        exceptions = headroom_exceptions(ledger.limits[mode])
+        exceptions = headroom_exceptions(ledger.limits[mode], mode)
         # A number of the known limits alone is never called that of all limits; the order of the limits gives way.
-        name = "Known limits" if OF_KNOWN in exceptions else "Limits"
+        unread = unread_limits_text(ledger.limits[mode], mode)
+        name = f"Limits without {unread}" if unread else "Known limits" if OF_KNOWN in exceptions else "Limits"
         parts: list[list[str]] = []
+        is_range = ledger.limits[mode].first_most is not None
         for group in filter(None, (counted, sentences)):
             complete = [each for each in group if exceptions in each]
             parts += [["Limits", order, each] for each in complete for order in ORDERS]
             parts += [["Limits", each] for each in complete]
-            short = [each for each in group if OF_KNOWN not in each][-3:]
+            short = [each for each in group if OF_KNOWN not in each][-5 if is_range else -3 :]
             parts += [[name, order, each] for each in short for order in ORDERS]
-            parts += [[name, each] for each in short]
+            names = [name, f"Without {unread}"] if unread else [name]
+            parts += [[each_name, each] for each in short for each_name in names]
         if name != "Limits":
-            parts.append(["Known", sentences[-1]])
+            parts.append([f"Without {unread}" if unread else "Known", sentences[-1]])
         is_told = self._body_height + (self._view.since is not None) < self.size.height - self.gutter.top
         if self._can_look(ledger) and self._body_length >= self._body_height and not is_told:
             parts = [variant for each in parts for variant in ([*each, WHO_HINTS[-1]], each)]
         positioned = [[*each, self.position] for each in parts]
         # Beside a full limit, the words are worth more than the position.
         variants = [each for pair in zip(positioned, parts, strict=True) for each in pair] if named_full else positioned
+        if is_range and buffers:
+            # What a range counts for buffers is worth more than the position, too.
+            with_buffers = [each for each in parts if any(buffers in text for text in each)]
+            variants = [*variants[: len(with_buffers)], *with_buffers[-1:], *variants[len(with_buffers) :]]
         titles = [TITLE_SEPARATOR.join(filter(None, (name, hidden, *each))) for name, *each in (*variants, *parts)]
         has_numbers = any(limit.stops_new_sockets and limit.headroom_sockets is not None for limit in limits)
         headed = [
@@ -246,7 +255,7 @@ def limit_lines(
         others_grow = limit.name == "memory" and in_s is not None and _others_grow(limit, in_s, tcp_per_s)
         notes = _note_texts(ledger, mode, limit, in_s, others_grow)
         note = first_fitting(notes, widths.note)
-        up = limit.headroom_is_at_most
+        up = limit.shows_upper_bound
         fits = first_fitting(
             [
                 fits_more_text(limit, partial(units.rough_count, up=up)),
@@ -317,7 +326,7 @@ def _nearest_sentences(ledger: Ledger, mode: AccountingMode, limit: Limit) -> li
         return [*sentences, f"{headroom_number(ledger, mode)} more fit"]
     is_known = limit.stops_new_sockets and limit.headroom_sockets is not None
     own = fits_more_text(limit, units.rough_count)
-    named = [f"{first.label} first: {headroom_number(ledger, mode)}", f"{first.label} first"]
+    named = [f"{first_limits_text(ledger.limits[mode])} first: {headroom_number(ledger, mode)}", f"{first.label} first"]
     if not is_known:
         return [f"{named[0]} more {what} fit", *named]
     return [*(f"{own} more {what} fit; {each}" for each in named), f"{own} more {what}", f"{own} more fit"]
@@ -427,9 +436,9 @@ def _note_texts(
         assumed = headroom_assumption(ledger.headroom[mode]) if limit.name == "memory" else "average buffers"
         texts = [*(f"{each}; {assumed}" for each in texts[:1]), *texts]
         texts += [] if alarms else [assumed, assumed.rpartition(", ")[2]]
-    if limit.name == "memory" and (least := memory_least_text(ledger.headroom[mode])):
-        with_least = [f"{each}; {least}" for each in alarms] or [*(f"{least}; {each}" for each in texts), least]
-        texts = [*with_least, *texts]
+    if limit.name == "memory" and (most := memory_most_text(ledger.headroom[mode])):
+        with_most = [f"{each}; {most}" for each in alarms] or [*(f"{most}; {each}" for each in texts), most]
+        texts = [*with_most, *texts]
     if texts and limit.left_out_text:
         texts = [*(f"{each}; {limit.left_out_text}" for each in (*texts[:1], *alarms[-1:])), *texts]
     if not texts and limit.owner:

@@ -109,9 +109,9 @@ def test_what_fits_below_a_limit_has_one_sign_and_number(
     assert planned["connections"] == row["headroom_sockets"] - (0 if sign else row["used_error"])
     number = row["headroom_sockets"]
     step = 10 ** (len(str(number)) - 3)
-    rounded, exact = (f"{each:,}".replace(",", " ") for each in (number // step * step, number))
+    rounded = f"{number // step * step:,}".replace(",", " ")
     assert re.search(rf"\b{name} .*?(?<!≥ ){sign}{rounded} ", run("plan", *arguments).partition(" FITS MORE ")[2])
-    assert re.search(rf"\b{name} .*?(?<!≥ ){sign}{exact} ", run("-o", "--root", root).partition(" FITS MORE ")[2])
+    assert re.search(rf"\b{name} .*?(?<!≥ ){sign}{rounded} ", run("-o", "--root", root).partition(" FITS MORE ")[2])
 
 
 def limits_of(document: str) -> list[dict[str, Any]]:
@@ -131,3 +131,32 @@ def test_no_cpus_of_a_node_without_cpus_use_other_memory(run: Run, tmp_path: Pat
     named = re.findall(r"The CPUs of nodes? ([\d, ]+) (?:may|will) use memory", " ".join(numbers))
     assert named
     assert not any(before in each for each in named)
+
+
+def in_a_namespace(root: Path, files: int = 4_000_000) -> Path:
+    """A tree as a network namespace shows it: without tcp_mem. What fits into memory is 633 000 to 1 260 000."""
+    (root / "proc/sys/net/ipv4/tcp_mem").unlink()
+    return write_tree(root, {"proc/sys/fs/file-nr": f"8192\t0\t{files}\n"})
+
+
+@pytest.mark.parametrize(
+    ("left", "fits", "names", "high"),
+    [
+        (4_000_000, "633 000 to 1 260 000", "memory", 1_257_754),
+        (900_000, "633 000 to 900 000", "memory or file-max", 900_000),
+        (500_000, "500 000", "file-max", None),
+    ],
+)
+def test_the_first_limit_has_the_low_end_of_what_fits_into_memory(
+    run: Run, tmp_path: Path, left: int, fits: str, names: str, high: int | None
+) -> None:
+    root = str(in_a_namespace(copy_recording("6.12-4n", "halfclosed", tmp_path), left + 8192))
+    text, headroom = run("-o", "--root", root), json.loads(run("--json", "--root", root))["headroom"]
+    assert re.search(rf"Next(?: limit)?, without tcp_mem: {names}(?:, [^;]* used)?; {fits} more", text)
+    assert f"{fits} more sockets fit, {names} first of known limits, tcp_mem not known; " in text
+    low = headroom["with_reclaim_low"]
+    assert headroom["first_limit_sockets"] == min(low, left)
+    assert headroom["first_limit_sockets_high"] == (None if high is None else min(left, headroom["with_reclaim"]))
+    assert headroom["first_limit_is_at_least"] == (high is not None)
+    assert headroom["first_limit_or"] == (["file_max"] if " or " in names else [])
+    assert re.search(r" memory ok .* ≥ 633 000 scope machine at most 1 260 000; ", text)

@@ -186,7 +186,7 @@ HEADROOM = {
     *("buffer_bytes", "high_buffer_bytes"),
     *("late_bytes", "unknown_because", "is_at_most", "nodes"),
     *("first_limit", "first_limit_sockets", "first_limit_is_at_least", "first_limit_is_at_most"),
-    "first_limit_counts_buffers",
+    *("first_limit_counts_buffers", "first_limit_or", "first_limit_sockets_high"),
 }
 ATTACHED = {
     *("name", "counted", "low_number", "high_number", "low_bytes", "high_bytes"),
@@ -245,6 +245,8 @@ def assert_schema(report: Json) -> None:
         assert state["sockets"] is not None or state["note"], "an unknown count has a reason"
     assert report["headroom"].keys() == HEADROOM
     own = {limit["name"]: limit["headroom_sockets"] for limit in report["limits"]}
+    if report["headroom"]["is_at_most"] and report["headroom"]["with_reclaim_low"]:
+        own["memory"] = report["headroom"]["with_reclaim_low"]
     name = report["headroom"]["first_limit"]
     assert report["headroom"]["first_limit_sockets"] == (None if name is None else own[name])
     for node in report["headroom"]["nodes"].values():

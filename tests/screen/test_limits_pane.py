@@ -280,7 +280,7 @@ async def test_a_number_of_sockets_stands_in_full_and_once(size: tuple[int, int]
         numbers = re.findall(r"\d{1,3}(?: \d{3})+", BAR.split(line)[1].partition("GiB  ")[2] or line)
         assert 1 <= len(numbers) == len(set(numbers)) <= 2
         assert not re.search(r"\d[kM]", line)
-        texts = ("no reclaim needed", "before reclaim", "at least ")
+        texts = ("no reclaim needed", "before reclaim", "at most ")
         assert any(text in line for text in texts) or size[0] < 80
 
 
@@ -554,3 +554,18 @@ def test_the_alarms_of_a_look_that_is_not_fresh_have_its_age() -> None:
     for age_s in (5.0, 30.0):
         limits = ledger_of_look(*NEARLY_FULL, age_s=age_s).limits["full"].alarms
         assert ("  30 s ago" in text_of(alarm_variants(limits, [])[0])) is (age_s == 30.0)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)], ids=str)
+@pytest.mark.parametrize(("left", "fits"), [(4_000_000, "633 000 to 1 260 000"), (900_000, "633 000 to 900 000")])
+async def test_the_title_has_the_low_end_of_what_fits_and_the_limit_that_is_not_visible(
+    size: tuple[int, int], left: int, fits: str, tmp_path: Path
+) -> None:
+    root = copy_recording("6.12-4n", "halfclosed", tmp_path)
+    (root / "proc/sys/net/ipv4/tcp_mem").unlink()
+    (root / "proc/sys/fs/file-nr").write_text(f"8192\t0\t{left + 8192}\n")
+    async with tree_app(root).run_test(size=size) as pilot:
+        app = await wait_for_app(pilot)
+        title, lines = pane_title(app, LimitsPane), pane_lines(app, LimitsPane)
+        assert re.search(rf"(?:Limits without|Without) tcp_mem ─ {fits} more", title), title
+        assert re.match(r"memory .* at most 1 260 000\b.* ≥ 633 000$", lines[0].rstrip()), lines[0]
