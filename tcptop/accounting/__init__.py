@@ -83,7 +83,7 @@ def account(
     buffers = buffer_memory(snapshot, table, sockets, page_bytes)
     counted = tcp_memory(snapshot, table, sockets, buffers)
     later = later_sockets(snapshot, table)
-    memory = memory_with_later_sockets(counted, later, snapshot, table, costs, sockets, host.cpus, page_bytes)
+    memory = memory_with_later_sockets(counted, later, table, costs, sockets, host)
     headroom = machine_headroom(snapshot, table, page_bytes, costs, sockets, buffers, counted)
     events = find_events(snapshot, minute_ago)
     nodes = NodeTable(snapshot, page_bytes, sock, mini_socket).nodes()

@@ -108,14 +108,7 @@ class RowAccount:
             average=cost.now_bounds,
             sockets=sockets._replace(allocated_per_s=per_s, time_wait_per_s=time_wait_per_s),
             tcp_memory=memory_with_later_sockets(
-                seldom.memory,
-                later_sockets(snapshot, table),
-                snapshot,
-                table,
-                seldom.costs,
-                sockets,
-                facts.cpus,
-                seldom.page_bytes,
+                seldom.memory, later_sockets(snapshot, table), table, seldom.costs, sockets, facts
             ),
             headroom=seldom.headroom,
             limits=limits,

@@ -10,10 +10,19 @@ from typing import NamedTuple
 from tcptop.accounting.cache_table import CacheTable
 from tcptop.accounting.socket_average import changes_fast
 from tcptop.kernel.objects import MINI_SOCKETS, REQUEST_SOCKS, SOCKS, TCP_SOCK, TW_SOCK, KernelObject
-from tcptop.ledger import AccountingMode, ConnectionCost, HeldObjects, MemoryPart, SocketCost, SocketCounts, TcpMemory
+from tcptop.ledger import (
+    AccountingMode,
+    ConnectionCost,
+    HeldObjects,
+    HostFacts,
+    MemoryPart,
+    SocketCost,
+    SocketCounts,
+    TcpMemory,
+)
 from tcptop.ledger.amount import Amount
 from tcptop.ledger.memory import SINCE_SLABINFO
-from tcptop.snapshot import Snapshot
+from tcptop.snapshot import Snapshot, Sockstat
 from tcptop.text import units
 
 OWN_VECTORS = "own "
@@ -28,6 +37,29 @@ class LaterSockets(NamedTuple):
     """The change in the mini-sockets that sockstat counts; it may count those of one network namespace only."""
     because: str
     """How much older the slabs' counts are than the sockets, as text."""
+    counted: Sockstat
+    """The present numbers of sockets."""
+    counted_at_s: float
+
+    @property
+    def opened(self) -> int:
+        """By how much the sockets became more; 0 if they became fewer."""
+        return max(0, self.sockets)
+
+    @property
+    def closed(self) -> int:
+        """By how much the sockets became fewer; 0 if they became more."""
+        return max(0, -self.sockets)
+
+    @property
+    def opened_minis(self) -> int:
+        """By how much the mini-sockets became more; 0 if they became fewer."""
+        return max(0, self.time_wait)
+
+    @property
+    def closed_minis(self) -> int:
+        """By how much the mini-sockets became fewer; 0 if they became more."""
+        return max(0, -self.time_wait)
 
     def widened(self, bounds: Amount, of_time_wait: bool = False) -> Amount:
         """Bounds on a number of objects, if each opened or closed socket may have brought or taken one."""
@@ -52,35 +84,26 @@ def later_sockets(snapshot: Snapshot, table: CacheTable) -> LaterSockets | None:
     age_s = newest.taken_at_s - counted.taken_at_s
     age = units.seconds(round(age_s) if age_s >= 1 else round(age_s, 1))
     file = "/sys/kernel/slab" if counted is snapshot.slab_counts else "slabinfo"
-    return LaterSockets(sockets, time_wait, f"{file} is {age} older than the sockets")
+    because = f"{file} is {age} older than the sockets"
+    return LaterSockets(sockets, time_wait, because, newest.value, newest.taken_at_s)
 
 
 def memory_with_later_sockets(
     memory: TcpMemory,
     later: LaterSockets | None,
-    snapshot: Snapshot,
     table: CacheTable,
     costs: Mapping[AccountingMode, ConnectionCost],
     counts: SocketCounts,
-    cpus: int | None,
-    page_bytes: int | None,
+    host: HostFacts,
 ) -> TcpMemory:
-    """TCP's memory with that of the sockets that were opened or closed after the slabs were counted.
-
-    The estimate gives each opened socket the bytes of one more socket, and takes them of each closed socket; free
-    objects of socks and mini-sockets are used first. The upper bound gives each opened socket the most that a socket
-    can take, a request sock, and each CPU a new slab of each cache. The lower bound after sockets were closed has only
-    the objects that the present sockets surely hold, because their slabs may be freed.
-    """
+    """TCP's memory with that of the sockets that were opened or closed after the slabs were counted."""
     if later is None:
         return memory
-    newest = snapshot.sockstat.value
-    surely = _own_objects(table, TCP_SOCK, counts.allocated) + _own_objects(table, TW_SOCK, counts.time_wait)
-    surely += sum(part.low_bytes for part in memory.parts if part.row is None)
+    surely = _surely_held(memory, table, counts)
     memory = memory._replace(
-        counted_at_s=snapshot.sockstat.taken_at_s,
-        counted_sockets=newest.allocated if newest else None,
-        counted_time_wait=newest.time_wait if newest else None,
+        counted_at_s=later.counted_at_s,
+        counted_sockets=later.counted.allocated,
+        counted_time_wait=later.counted.time_wait,
         outdated_because=later.because,
     )
     if memory.bytes is None or memory.low_bytes is None:
@@ -91,24 +114,12 @@ def memory_with_later_sockets(
         for name in cost.by_family["mix"].outgoing.missing
         if name not in memory.missing
     ]
-    opened, closed = max(0, later.sockets), max(0, -later.sockets)
-    new_mini, old_mini = max(0, later.time_wait), max(0, -later.time_wait)
-    one, mini = costs["full"].by_family["mix"].accepted, costs["time_wait"].by_family["mix"].accepted
-    likely = memory.bytes + _estimate(table, one, later.sockets, _free(table, SOCKS, table.matching_sockstat))
-    likely += _estimate(table, mini, later.time_wait, _free(table, MINI_SOCKETS))
-    most = _most(table, costs["full"])
-    shared = [p for p in memory.parts if p.estimated and p.row is not None and not p.name.startswith(OWN_VECTORS)]
-    of_shared = sum(part.low_bytes for part in shared)
-    if closed or old_mini:
-        low = surely + max(0, of_shared - round(closed * most + old_mini * _most(table, costs["time_wait"])))
-    else:
-        low = max(memory.low_bytes, surely + of_shared)
+    low = _lower_bound(memory, later, table, costs, surely)
     high: int | None = None
     if memory.high_bytes is not None and not missing:
-        # A closed socket of another network namespace may have left a mini-socket that sockstat does not count here.
-        of_new = opened * (most + _share(table, REQUEST_SOCKS))
-        of_new += max(new_mini, closed) * _most(table, costs["time_wait"])
-        high = memory.high_bytes + round(of_new) + new_slab_bytes(table, later, cpus, page_bytes)
+        new_slabs = new_slab_bytes(table, later, host.cpus, host.page_size_bytes)
+        high = memory.high_bytes + _most_growth(later, table, costs) + new_slabs
+    likely = memory.bytes + _likely_growth(later, table, costs)
     likely = max(low, round(likely if high is None else min(likely, high)))
     added = likely - memory.bytes
     part = MemoryPart(
@@ -128,6 +139,51 @@ def memory_with_later_sockets(
     )
 
 
+def _surely_held(memory: TcpMemory, table: CacheTable, counts: SocketCounts) -> int:
+    """The least bytes of the present sockets' own objects, and of what is in no slab."""
+    own = _own_objects(table, TCP_SOCK, counts.allocated) + _own_objects(table, TW_SOCK, counts.time_wait)
+    return own + sum(part.low_bytes for part in memory.parts if part.row is None)
+
+
+def _likely_growth(later: LaterSockets, table: CacheTable, costs: Mapping[AccountingMode, ConnectionCost]) -> float:
+    """The bytes of one more socket for each opened socket, less those of each closed socket.
+
+    Free objects of socks and mini-sockets are used first.
+    """
+    one, mini = (costs[mode].by_family["mix"].accepted for mode in ("full", "time_wait"))
+    growth = _estimate(table, one, later.sockets, _free(table, SOCKS, table.matching_sockstat))
+    return growth + _estimate(table, mini, later.time_wait, _free(table, MINI_SOCKETS))
+
+
+def _lower_bound(
+    memory: TcpMemory,
+    later: LaterSockets,
+    table: CacheTable,
+    costs: Mapping[AccountingMode, ConnectionCost],
+    surely: int,
+) -> int:
+    """The least bytes of TCP's memory; `surely` are those of objects that the present sockets surely hold.
+
+    After sockets were closed, only these objects are left for sure, because the other slabs may be freed.
+    """
+    of_shared = sum(
+        part.low_bytes
+        for part in memory.parts
+        if part.estimated and part.row is not None and not part.name.startswith(OWN_VECTORS)
+    )
+    if not later.closed and not later.closed_minis:
+        return max(memory.low_bytes or 0, surely + of_shared)
+    of_closed = later.closed * _most(table, costs["full"]) + later.closed_minis * _most(table, costs["time_wait"])
+    return surely + max(0, of_shared - round(of_closed))
+
+
+def _most_growth(later: LaterSockets, table: CacheTable, costs: Mapping[AccountingMode, ConnectionCost]) -> int:
+    """The most bytes that the opened sockets can take, each with a request sock, besides slabs that are not full."""
+    of_new = later.opened * (_most(table, costs["full"]) + _share(table, REQUEST_SOCKS))
+    # A closed socket of another network namespace may have left a mini-socket that sockstat does not count here.
+    return round(of_new + max(later.opened_minis, later.closed) * _most(table, costs["time_wait"]))
+
+
 def idle_with_later_sockets(
     idle: tuple[int, int | None], later: LaterSockets, table: CacheTable, cpus: int | None, page_bytes: int | None
 ) -> tuple[int, int | None]:
@@ -136,7 +192,7 @@ def idle_with_later_sockets(
     Opened sockets may have used idle objects or new slabs; the objects of closed sockets may be idle or freed.
     """
     low, error = idle
-    changes = ((later.sockets, SOCKS), (later.time_wait, MINI_SOCKETS), (max(0, later.sockets), REQUEST_SOCKS))
+    changes = ((later.sockets, SOCKS), (later.time_wait, MINI_SOCKETS), (later.opened, REQUEST_SOCKS))
     taken = sum(max(0, change) * _share(table, items) for change, items in changes)
     freed = sum(abs(change) * _share(table, items) for change, items in changes if change < 0 or items == REQUEST_SOCKS)
     least = 0 if min(later.sockets, later.time_wait) < 0 else max(0, round(low - taken))
@@ -160,7 +216,7 @@ def held_with_later_sockets(
         if is_mini:
             number = Amount(max(number.low, counts.time_wait or 0), max(number.high, counts.time_wait or 0))
         if kind.name == "local ports":
-            number = Amount(number.low, number.high + max(0, later.time_wait))
+            number = Amount(number.low, number.high + later.opened_minis)
         parts = tuple(
             part._replace(number=number if part.family is None else later.widened(part.number, is_mini))
             for part in kind.parts
@@ -171,9 +227,9 @@ def held_with_later_sockets(
 
 def new_slab_bytes(table: CacheTable, later: LaterSockets, cpus: int | None, page_bytes: int | None) -> int:
     """The most bytes of new slabs that the opened sockets have not filled: one slab of each cache on each CPU."""
-    opened, new_mini = max(0, later.sockets), max(0, later.time_wait, -later.sockets)
+    new_minis = max(later.opened_minis, later.closed)
     total = 0
-    for items, number in ((SOCKS, opened), (REQUEST_SOCKS, opened), (MINI_SOCKETS, new_mini)):
+    for items, number in ((SOCKS, later.opened), (REQUEST_SOCKS, later.opened), (MINI_SOCKETS, new_minis)):
         slabs = number if cpus is None else min(number, cpus)
         lines = [line for item in items if (line := table.find(item).line) is not None]
         total += slabs * sum((line.pages_per_slab or 0) * (page_bytes or 0) for line in lines)
