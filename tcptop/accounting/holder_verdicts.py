@@ -196,7 +196,8 @@ def _nofile(look: Look, _: VerdictLimits) -> Iterator[Candidate]:
         if most and number - process.below_limit_error > NOFILE_SHARE * most:
             groups = [group for group in look[1] if group.holder.kind == "process" and group.holder.pid == process.pid]
             sockets = sum(group.sockets for group in groups)
-            text = f"{process.command}[{process.pid}] has {grouped(number)} of at most {counted(most, 'open file')}"
+            named = f"{process.command}[{process.pid}]{_elsewhere(look[0], process.namespace)}"
+            text = f"{named} has {grouped(number)} of at most {counted(most, 'open file')}"
             text += f" (nofile), {_files_left_text(process, most)} fail"
             text += " now (EMFILE)" if number >= most else " (EMFILE)"
             verdict = HolderVerdict("nofile", text, sockets, None, process.pid, process.namespace)
@@ -350,6 +351,12 @@ def _grown_counters(now: SocketTable, before: SocketTable) -> Iterator[HolderVer
             if grown > 0:
                 text = f"{start}{counted(grown, noun)}{end}{_where(namespace)}"
                 yield HolderVerdict(name, text, None, None, None, namespace.inode)
+
+
+def _elsewhere(table: SocketTable, namespace: int | None) -> str:
+    """Says that a network namespace is surely another one than that of tcptop; otherwise empty."""
+    here = {each.inode for each in table.namespaces if each.is_here} - {None}
+    return " (other netns)" if here and namespace is not None and namespace not in here else ""
 
 
 def _where(namespace: SocketNamespace) -> str:

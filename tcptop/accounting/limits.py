@@ -122,7 +122,7 @@ def find_limits(
         # What the look saw may be long over: a process that has ended stands in it as it was.
         rows = [row._replace(state="unknown") if LIMIT_BY_NAME[row.name].needs_look else row for row in rows]
     rows = [_with_event(row, grown) for row in rows]
-    return Limits(tuple(sorted(rows, key=_distance)))
+    return Limits(tuple(_second_if_quiet(sorted(rows, key=_distance))))
 
 
 def limit_state(limit: Limit, under_pressure: bool = False, previous: LimitState = "ok") -> LimitState:
@@ -193,11 +193,24 @@ def _is_at_least(state: LimitState, other: LimitState) -> bool:
     return state in ALARM_STATES and ALARM_STATES.index(state) >= ALARM_STATES.index(other)
 
 
+def _second_if_quiet(rows: list[Limit]) -> list[Limit]:
+    """Moves a nearly full limit of mini-sockets, which stops no socket, right below the limit that stops them first."""
+    quiet = next((row for row in rows if _is_quiet(row) and row.state in ALARM_STATES), None)
+    if quiet is None:
+        return rows
+    others = [row for row in rows if row is not quiet]
+    place = sum(row.state in ALARM_STATES for row in others) + 1
+    return [*others[:place], quiet, *others[place:]]
+
+
+def _is_quiet(limit: Limit) -> bool:
+    return limit.concerns == "TIME_WAIT" and not limit.stops_new_sockets
+
+
 def _distance(limit: Limit) -> tuple[int, bool, float]:
     """Sort key that puts the nearest limit first; see `Limits`."""
     by_ratio = -(limit.ratio if limit.ratio is not None else -1.0)
-    is_quiet = limit.concerns == "TIME_WAIT" and not limit.stops_new_sockets
-    if limit.state in ALARM_STATES and not is_quiet:
+    if limit.state in ALARM_STATES and not _is_quiet(limit):
         return -ALARM_STATES.index(limit.state) - 1, False, by_ratio
     stops = limit.stops_new_sockets
     return 0, not stops, float(limit.least_headroom or 0) if stops else by_ratio
@@ -548,6 +561,12 @@ def _look_tens_s(holders: "Holders") -> int:
     return 0 if holders.age_s is None else int(holders.age_s // 10) * 10
 
 
+def _is_elsewhere(holders: "Holders", namespace: int | None) -> bool:
+    """True if a network namespace of a look is surely another one than that of tcptop."""
+    here = {each.inode for each in holders.namespaces if each.is_here} - {None}
+    return bool(here) and namespace is not None and namespace not in here
+
+
 def _nofile(holders: "Holders | None", needs_look: str) -> Limit:
     """The limit on the open files of a process.
 
@@ -571,7 +590,16 @@ def _nofile(holders: "Holders | None", needs_look: str) -> Limit:
     note = f"{fullest.command}[{fullest.pid}]{_look_age(holders)}, {fullest_of}"
     use = Use(fullest.limited_descriptors, fullest.max_descriptors, fullest.below_limit_error)
     owner = f"{fullest.command}[{fullest.pid}]"
-    return _limit("nofile", use, None, note, of_seen=seen, owner=owner, look_age_s=_look_tens_s(holders))
+    return _limit(
+        "nofile",
+        use,
+        None,
+        note,
+        of_seen=seen,
+        owner=owner,
+        is_in_other_netns=_is_elsewhere(holders, fullest.namespace),
+        look_age_s=_look_tens_s(holders),
+    )
 
 
 def _listen_queues(holders: "Holders | None", needs_look: str) -> Limit:
@@ -608,6 +636,7 @@ def _listen_queues(holders: "Holders | None", needs_look: str) -> Limit:
         state="full" if full else "unknown",
         of_seen=seen,
         owner=owner,
+        is_in_other_netns=_is_elsewhere(holders, fullest.namespace),
         others=max(0, len(full) - 1),
         look_age_s=_look_tens_s(holders),
     )

@@ -284,7 +284,7 @@ SOCKET_ENTRIES: tuple[Entry, ...] = (
         "Network namespace: a set of interfaces, ports and counters of its own, as each container has.",
         "this netns is the one that tcptop reads; all netns and machine count every namespace.",
         "/proc/net belongs to one namespace; net/core/net_namespace.c",
-        ("this netns", "network namespace", "namespace", "here", "scope"),
+        ("this netns", "network namespace", "namespace", "here", "scope", "other netns"),
     ),
     Entry(
         "all netns",
@@ -1029,7 +1029,7 @@ MEMORY_ENTRIES: tuple[Entry, ...] = (
         "The share of the time in which the machine's CPUs were busy, of all of them together, with every program.",
         "It is no figure of TCP. Idle and I/O wait do not count as busy; it changes once in five seconds.",
         "/proc/stat",
-        ("CPU", "machine's CPUs"),
+        ("CPU", "CPUs", "all CPUs", "machine's CPUs"),
     ),
     Entry(
         "vm.zone_reclaim_mode",
@@ -1057,12 +1057,12 @@ LIMIT_ENTRIES: tuple[Entry, ...] = (
     ),
     Entry(
         "fewest fit first",
-        "The order of the limits: alarms (TIME_WAIT's only in its own view, since it stops no new socket), then limits"
-        " that stop new sockets, those with the fewest that fit first.",
+        "The order of the limits: alarms, then limits that stop new sockets, those with the fewest that fit first.",
         "Limits that stop no new socket, such as that of orphans, come behind; those whose use is not known come last."
-        " A limit overtakes another one after ten seconds.",
+        " TIME_WAIT, whose limit is no alarm, comes second if it is nearly full. A limit overtakes another one after"
+        " ten seconds. `94 in it`: what fits below the limit of one process or accept queue.",
         "tcptop",
-        ("fewest first", "fewest", "order of limits", "stops no new socket", "stops no socket", "stops no"),
+        ("fewest first", "fewest", "order of limits", "stops no new socket", "stops no socket", "stops no", "in it"),
     ),
     Entry(
         "in about",
@@ -1158,7 +1158,14 @@ LIMIT_ENTRIES: tuple[Entry, ...] = (
         "Above it, a connection ends without TIME_WAIT. Only mini-sockets count, so that it stops no new socket. sysctl"
         " net.ipv4.tcp_max_tw_buckets raises it.",
         "/proc/sys/net/ipv4/tcp_max_tw_buckets",
-        ("only mini-sockets count", "TIME_WAIT", "TIME_WAIT limit", "tw_buckets"),
+        (
+            "only mini-sockets count",
+            "TIME_WAIT",
+            "TIME_WAIT limit",
+            "TIME_WAIT full",
+            "closes skip it",
+            "tw_buckets",
+        ),
     ),
     Entry(
         "ports",
@@ -1191,8 +1198,8 @@ LIMIT_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "pressure",
         "TCP's buffers are above the second value of tcp_mem, or the kernel says that it is under memory pressure.",
-        "The kernel shrinks windows, so connections become slower. `the kernel says so`: its own flag is set, whatever"
-        " the use is.",
+        "The kernel shrinks windows, so connections become slower. `windows shrink`: the kernel's own flag is set,"
+        " whatever the use is.",
         "/proc/net/protocols, column press; net/ipv4/tcp.c, tcp_enter_memory_pressure()",
     ),
     Entry(

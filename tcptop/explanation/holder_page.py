@@ -19,13 +19,14 @@ from tcptop.explanation.holder_rows import (
 from tcptop.explanation.holders_page import (
     PEER_HEADINGS,
     PEERS_ARE_NETWORKS,
+    QUIET,
     ROW_HEADINGS,
     TITLES,
     holder_cells,
     peer_cells,
     socket_row_cells,
 )
-from tcptop.ledger.holders import HolderGroup, HolderKind, Holders, HolderVerdict
+from tcptop.ledger.holders import QUIET_KINDS, HolderGroup, HolderKind, Holders, HolderVerdict
 from tcptop.snapshot.socket_table import AF_INET6, MAX_SOCKET_ROWS, Listener, RowAsk, SocketRows
 from tcptop.text import units
 from tcptop.text.line import EMPTY_LINE, WARNING, Line, paragraph
@@ -194,8 +195,9 @@ def verdict_columns(verdict: HolderVerdict, row: HolderRow) -> set[str]:
 
 
 def warned_columns(holders: Holders, row: HolderRow) -> set[str]:
-    """The columns of a row that any verdict is about."""
-    return {column for verdict in holders.verdicts for column in verdict_columns(verdict, row)}
+    """The columns of a row that any verdict is about, apart from those that are no alarm."""
+    loud = [verdict for verdict in holders.verdicts if verdict.kind not in QUIET_KINDS]
+    return {column for verdict in loud for column in verdict_columns(verdict, row)}
 
 
 def _meanings(row: HolderRow) -> Iterator[Meaning]:
@@ -216,7 +218,8 @@ def holder_page(
     lines: list[Line] = []
     for verdict in holders.verdicts:
         if verdict_columns(verdict, row):
-            lines += paragraph(verdict.text, columns - 1, "text", WARNING)
+            sign = QUIET if verdict.kind in QUIET_KINDS else WARNING
+            lines += paragraph(verdict.text, columns - 1, "text", sign)
     lines += paragraph(f"{MARGIN}{_sums_text(row)}", columns - 1, "text")
     for meaning in _meanings(row):
         lines += fact_lines(meaning.name, meaning.text, columns, FACT_WIDTH)

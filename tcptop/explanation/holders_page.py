@@ -128,9 +128,12 @@ def sum_lines(holders: Holders, columns: int) -> list[Line]:
     # A plain user sees only the sockets of one network namespace, not of the whole machine.
     parts = [f"{'all' if sums.complete else 'seen'}: {units.counted(sums.full, 'socket')}"]
     if sums.allocated is not None:
-        rest = "" if sums.in_no_hash is None else f", {units.grouped(sums.in_no_hash)} in no dump"
+        rest = f", {units.grouped(sums.in_no_hash)} of them in no dump" if sums.in_no_hash else ""
         where = "" if sums.complete else " on the machine"
-        parts.append(f"{units.grouped(sums.allocated)} allocated{where}{rest}")
+        is_same = sums.complete and sums.allocated == sums.full
+        number = "as many" if is_same else units.grouped(sums.allocated)
+        allocated = f"{number} allocated{where}{rest}"
+        parts = [f"{parts[0]}, {allocated}"] if sums.complete else [*parts, allocated]
     # The kernel's counters of allocated sockets and of orphans are for the whole machine, even if only some namespaces
     # were read. On old kernels, the TIME_WAIT counter is for the whole machine too.
     machine = "counter" if sums.complete else "machine"
@@ -147,10 +150,11 @@ def sum_lines(holders: Holders, columns: int) -> list[Line]:
     parts.append(f"in accept queues {_beside(sums.queued, sums.queued_counted, 'listeners count', ended)}")
     buffers = f"buffers {units.size(sums.buffer_bytes)}{_reserved_text(holders)}"
     if sums.buffer_bytes_counted is not None:
-        error = "" if sums.buffer_error_bytes is None else f" ± {units.size(sums.buffer_error_bytes)}"
-        error += " assumed" if sums.buffer_error_is_assumed else ""
+        counter, error = units.size(sums.buffer_bytes_counted), sums.buffer_error_bytes
         source = "sockstat" if sums.complete else "machine"
-        buffers += f" ({source} {units.size(sums.buffer_bytes_counted)}{error})"
+        about = "about " if sums.buffer_error_is_assumed else ""
+        known = f", exact to {about}{units.size(error)}" if error else ""
+        buffers += f" ({source} {counter}{known})"
     return paragraph(" " + "; ".join((*parts, buffers)), columns - 1, "dim")
 
 

@@ -77,7 +77,7 @@ def severity(row: HostRow) -> int:
     limit = nearest_limit(row)
     if limit is not None and limit.state in ALARM_STATES:
         return 2 + ALARM_STATES.index(limit.state)
-    return 1 if row.growing else 0
+    return 1 if any(event.is_alarm for event in row.growing) else 0
 
 
 def row_role(row: HostRow) -> Role:

@@ -43,8 +43,11 @@ Each value has several texts of the same meaning, from long to short. The kernel
 """
 MIN_EXCESS_SHARE = 0.005
 """Smallest share of the memory that is worth a sentence, if USED and the memory for more sockets do not add up."""
-STOPS_NONE = "stops no new socket"
 STOPS_NONE_SHORT = "stops none"
+OTHER_NETNS = "(other netns)"
+"""Follows a limit that is of a process or listener in another network namespace."""
+CLOSES_SKIP = "full: closes skip it"
+"""What a full limit of mini-sockets does: a closed connection skips TIME_WAIT."""
 OF_KNOWN = " of known limits"
 """Text that follows the name of the first limit if the use of another limit is unknown."""
 
@@ -81,24 +84,32 @@ def state_role(limit: Limit) -> Role:
 
 
 def alarm_text(limit: Limit) -> str:
-    """The sign and the word of a limit's alarm, such as `! NEAR`; without the sign for mini-sockets; may be empty."""
-    if limit.state not in ALARM_STATES or (limit.is_by_event and limit.concerns == "TIME_WAIT"):
-        return ""
-    return state_text(limit) if limit.concerns == "TIME_WAIT" else f"{ALARM_SIGN} {state_text(limit)}"
+    """The sign and the word of a limit's alarm, such as `! NEAR`; empty without an alarm.
+
+    The limit of mini-sockets stops no socket, so its state is no alarm.
+    """
+    return f"{ALARM_SIGN} {state_text(limit)}" if has_alarm(limit) else ""
+
+
+def has_alarm(limit: Limit) -> bool:
+    """True if a limit is in a state of `ALARM_STATES`, except for mini-sockets, whose limit stops no socket."""
+    return limit.state in ALARM_STATES and limit.concerns != "TIME_WAIT"
 
 
 def fits_more_text(limit: Limit, number_text: Callable[[int | None], str] = units.count) -> str:
     """The headroom of a limit, in sockets; `stops none` for orphans and TIME_WAIT, and `–` if it is unknown.
 
-    It is `–` also for a limit of one process or listener, which stops only the sockets of its own; if it is full, 0.
+    For a limit of one process or listener, which stops only the sockets of its own, it is `94 in it`; if it is full, 0.
 
     The headroom of memory begins with `≤` if the size of a part of a socket is unknown; if the buffers are a range, it
     is `≥` and the low end, as in a plan. The headroom of a memory cgroup begins with `≥` if it is unknown whether all
     objects of a socket are charged.
     """
     if not limit.stops_new_sockets:
-        if limit.scope == "process" and limit.state == "full" and is_reached(limit):
-            return number_text(0)
+        if limit.scope == "process" and limit.owner and limit.used is not None and limit.maximum is not None:
+            if limit.state == "full" and is_reached(limit):
+                return number_text(0)
+            return f"{'≈ ' if limit.used_error else ''}{number_text(max(0, limit.maximum - limit.used))} in it"
         return STOPS_NONE_SHORT if limit.concerns in ("orphans", "TIME_WAIT") else units.UNKNOWN
     if limit.headroom_is_at_least or limit.headroom_low is not None:
         return f"≥ {number_text(limit.least_headroom)}"
@@ -115,16 +126,14 @@ def other_notes(limit: Limit, number_text: Callable[[int | None], str] = units.r
     if limit.concerns == "TIME_WAIT" and limit.used is not None and limit.maximum is not None:
         left = max(0, limit.maximum - limit.used)
         more, short = f"{number_text(left)} more mini-sockets", units.short_count(left, 4)
-        if limit.state == "full":
-            return [f"{more} fit: {STOPS_NONE}", STOPS_NONE]
-        if limit.state == "near":
-            kept = f"{more}, then none is kept"
-            return [f"{more} fit: {STOPS_NONE}", kept, more, f"{short} more mini-sockets", f"{short} more"]
-        return [f"{more} fit: {STOPS_NONE}", more, f"{short} more mini-sockets", f"{short} more"]
+        if is_reached(limit):
+            return []
+        kept = [f"{more}, then none is kept"] if limit.state in ALARM_STATES else []
+        return [*kept, more, f"{short} more mini-sockets", f"{short} more"]
     if limit.headroom_sockets is None:
         return []
     more = f"{number_text(limit.headroom_sockets)} more orphans"
-    return [f"{more} fit: {STOPS_NONE}", more, STOPS_NONE]
+    return [more]
 
 
 def alarm_reasons(limit: Limit) -> list[str]:
@@ -137,7 +146,9 @@ def alarm_reasons(limit: Limit) -> list[str]:
     if limit.state not in ALARM_STATES:
         return []
     if limit.state == "pressure":
-        return ["the kernel says so (/proc/net/protocols)", "the kernel says so", "kernel says so"]
+        return ["windows shrink (/proc/net/protocols)", "windows shrink"]
+    if limit.concerns == "TIME_WAIT":
+        return _time_wait_reasons(limit)
     if limit.maximum == 0:
         return ["its maximum is 0"]
     event = LIMIT_BY_NAME[limit.name].event
@@ -149,37 +160,43 @@ def alarm_reasons(limit: Limit) -> list[str]:
             for percent, texts in ORPHAN_RESETS.items():
                 if 100 * ratio >= percent:
                     return list(texts)
-        # The limit of mini-sockets, which stops no socket, has no critical state.
-        state: LimitState = "near" if limit.concerns == "TIME_WAIT" and limit.state == "full" else limit.state
-        level = limit.threshold.critical if state == "full" else limit.threshold.warn
+        level = limit.threshold.critical if limit.state == "full" else limit.threshold.warn
         if 100 * ratio >= level and limit.scope == "process":
-            return left_texts(limit)
+            return owner_texts(limit)
         if is_reached(limit):
             return ["nothing more fits"]
-        word = STATE_WORDS[state].lower()
+        word = STATE_WORDS[limit.state].lower()
         if 100 * ratio >= level:
             return [f"{word} from {units.plain_number(level)} %", f"from {units.plain_number(level)} %"]
         if 100 * ratio >= level - STATE_MARGIN_PERCENT:
             return [f"{word} until below {units.plain_number(level - STATE_MARGIN_PERCENT)} %"]
     if limit.state == "full" and limit.threshold is None and limit.scope == "process":
-        return left_texts(limit)
+        return owner_texts(limit)
     return [limit.note.partition("; ")[0]]
 
 
-def left_texts(limit: Limit) -> list[str]:
-    """How much is left of the limit of a process or listener, and of which one, from long to short.
+def _time_wait_reasons(limit: Limit) -> list[str]:
+    """What the limit of mini-sockets does near its maximum, in the words of the head line, from long to short."""
+    skipped = "" if limit.event_growth is None else f"+{units.grouped(limit.event_growth)} skipped"
+    if is_reached(limit):
+        return [f"full, {skipped}", skipped] if skipped else [CLOSES_SKIP]
+    return [f"{skipped} lately", skipped] if skipped else []
 
-    The age of the look is in every text. Where nothing is left, the name is worth more than that.
+
+def owner_texts(limit: Limit) -> list[str]:
+    """The process or listener that a limit is of, from long to short; how much fits stands beside it.
+
+    The age of the look is in every text.
     """
-    left, owner = f"{_left(limit)} left", limit.owner
+    owner, where = limit.owner, f" {OTHER_NETNS}" if limit.is_in_other_netns else ""
     of, more = limit.note.partition(", the fullest of ")[2], f", +{limit.others}" if limit.others else ""
     age = f", look {limit.look_age_s} s old" if limit.look_age_s else ""
-    names = [f"{owner}{more}", owner] if owner else []
-    texts = [f"{left} in {owner}{more}{age}, the fullest of {of}"] if owner and of else []
-    texts += [f"{left} in {name}{age}" for name in names]
-    if is_reached(limit):
-        texts += [f"{name}{age}" for name in (*names, *owner.split(" ")[::-1])]
-    return [*texts, f"{left}{age}"] + ([age.removeprefix(", ")] if age else [])
+    if not owner:
+        return [f"{_left(limit)} left{age}"]
+    texts = [f"{owner}{where}{more}{age}, the fullest of {of}"] if of else []
+    names = (owner, *owner.split(" ")[::-1])
+    texts += [f"{name}{each}{age}" for each in dict.fromkeys((f"{where}{more}", where, more, "")) for name in names]
+    return [*texts, *([age.removeprefix(", ")] if age else [])]
 
 
 def _left(limit: Limit) -> str:
@@ -460,7 +477,7 @@ def alarm_texts(limits: Limits) -> list[str]:
     The shortest has the first alarm and the number of the others. The limit of mini-sockets, which stops no socket,
     comes last and is left out first.
     """
-    alarms = [limit for limit in limits.alarms if alarm_text(limit)]
+    alarms = [limit for limit in limits.alarms if has_alarm(limit) or not limit.is_by_event]
     loud = [limit for limit in alarms if limit.concerns != "TIME_WAIT"]
     quiet = [_quiet_text(limit, _name_and_use(limit)) for limit in alarms if limit.concerns == "TIME_WAIT"]
     named = [f"{state_text(limit)} {limit.label}" for limit in sorted(loud, key=is_reached, reverse=True)]
@@ -471,19 +488,21 @@ def alarm_texts(limits: Limits) -> list[str]:
 
 def _name_and_use(limit: Limit) -> str:
     """The label and the use of a limit; for a process that is nearly out of files, also what is left."""
+    where = f" {OTHER_NETNS}" if limit.is_in_other_netns else ""
     if limit.ratio is None:
-        return limit.label
+        return f"{limit.label}{where}"
     left = limit.scope == "process" and limit.state == "full" and not is_reached(limit)
-    return f"{limit.label} {ratio_text(limit)} %{f', {_left(limit)} left' if left else ''}"
+    return f"{limit.label} {ratio_text(limit)} %{f', {_left(limit)} left' if left else ''}{where}"
 
 
 def _quiet_text(limit: Limit, name: str) -> str:
     """The limit of mini-sockets as a remark: `TIME_WAIT limit 93 %`, or that closed connections skip TIME_WAIT."""
-    return (
-        f"{limit.label} full: closes skip it"
-        if is_reached(limit)
-        else name.replace(limit.label, f"{limit.label} limit", 1)
-    )
+    if is_reached(limit):
+        return f"{limit.label} {_time_wait_reasons(limit)[0]}"
+    skipped = "".join(_time_wait_reasons(limit)[-1:])
+    if limit.is_by_event:
+        return f"{limit.label} {skipped}"
+    return f"{name.replace(limit.label, f'{limit.label} limit', 1)}{f', {skipped}' if skipped else ''}"
 
 
 def ratio_text(limit: Limit) -> str:

@@ -389,7 +389,7 @@ def _bar_rows(plan: Plan, cells: int) -> tuple[Sequence[Heading], list[tuple[str
             used_text(limit),
             NOT_COUNTED,
             limit_text(limit, limit.maximum),
-            "",
+            fits_more_text(limit) if limit.owner else "",
         )
         for limit, _ in plan.not_counted
     ]
@@ -592,7 +592,7 @@ def limit_lines(plan: Plan, columns: int, sign: Signs = str) -> list[Line]:
                 NOT_COUNTED,
                 limit_text(limit, limit.maximum),
                 f"{ratio_text(limit)} %" if limit.ratio is not None else units.UNKNOWN,
-                "",
+                fits_more_text(limit) if limit.owner else "",
             ),
             state_text(limit),
         )

@@ -26,7 +26,7 @@ class HostRow(NamedTuple):
     @property
     def growing(self) -> tuple[Event, ...]:
         """The events whose counter has grown; events that ordinary traffic also causes are left out."""
-        return tuple(event for event in self.events if event.is_alarm)
+        return tuple(event for event in self.events if event.is_unusual)
 
 
 class HostLook(NamedTuple):

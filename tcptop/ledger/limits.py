@@ -5,6 +5,7 @@ from typing import Literal, NamedTuple
 from tcptop.kernel.events import EventUnit
 from tcptop.kernel.limits import (
     CGROUP_LIMIT,
+    TIME_WAIT_LIMIT,
     LimitConcern,
     LimitName,
     LimitScope,
@@ -96,6 +97,8 @@ class Limit(NamedTuple):
     """True if `state` follows from the growth of that counter alone, and not from the use."""
     owner: str = ""
     """The process, or the port and process of the listener, that `used` is of; empty if unknown."""
+    is_in_other_netns: bool = False
+    """True if that process or listener is in another network namespace than tcptop."""
     others: int = 0
     """Number of further accept queues that are full, besides the one that `used` is of."""
     look_age_s: int = 0
@@ -183,7 +186,8 @@ class Limits(NamedTuple):
 
     Limits with an alarm come first, but for mini-sockets, whose limit stops no new socket. Limits that stop new sockets
     come second, sorted by their headroom. Then come the limits that do not stop new sockets, sorted by the share that
-    is used. Limits whose used amount is unknown come last.
+    is used. Limits whose used amount is unknown come last. If the limit of mini-sockets is nearly full, it comes right
+    after the first of the limits that stop new sockets and have no alarm.
     """
 
     rows: tuple[Limit, ...]
@@ -274,6 +278,11 @@ class Event(NamedTuple):
     """Growth of the counter since the user set a mark; None if there is no mark, or if the growth is unknown."""
 
     @property
-    def is_alarm(self) -> bool:
+    def is_unusual(self) -> bool:
         """True if `grown` is above 0 and ordinary traffic does not increase the counter."""
         return bool(self.grown) and not self.is_routine
+
+    @property
+    def is_alarm(self) -> bool:
+        """True if `is_unusual`, except for skipped TIME_WAIT, which stops no socket."""
+        return self.is_unusual and self.limit != TIME_WAIT_LIMIT

@@ -63,7 +63,7 @@ def who_lines(
         "",
         *(split_table(headings, cells, columns) if is_split else plain_table(headings, cells, columns)),
         "",
-        *map(text_of, sum_lines(holders, columns)),
         *map(text_of, verdict_lines(holders, columns)),
+        *map(text_of, sum_lines(holders, columns)),
     ]
     return [line.rstrip() for line in lines]

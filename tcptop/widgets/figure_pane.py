@@ -225,7 +225,7 @@ def _text_line(cost: ConnectionCost, figure: str, label: str, columns: int) -> L
     spaced = SIGN_WITHOUT_GAP.sub(lambda sign: f"{sign[0]} ", figure)
     number: Line = ((f"{spaced} B ", "accent"),)
     idle = idle_text(cost)
-    labels = dict.fromkeys((label, label.replace("average now", "now")))
+    labels = dict.fromkeys((label, label.replace("average now", "average")))
     firsts: list[Line] = [(*number, (f"{each}, {idle}", "text")) for each in labels] if idle else []
     firsts.append((*number, (label, "text")))
     lines: list[Line] = []
@@ -283,14 +283,14 @@ def _captions(
     reason = first_fitting((*_reasons(because), ""), columns) if because else ""
     rows = [("one more: server", server), ("client, own port", client), ("without slab padding", padding)]
     long_rows = [rows[0], ("client with a port of its own", client), rows[2]]
-    brief = label.removesuffix(" socket").removesuffix(" average")
+    brief = label.removesuffix(" socket").removesuffix(" now").replace("earlier", "old")
     names = (f"bytes, {label}", f"B {label}", label)
     titles = [*names, brief]
     beside = [(title, reason) for title in titles[:2]]
     if idle := idle_text(cost):
         of_them = idle.replace(" idle", " of them idle")
         titles = [f"{names[0]}, {of_them}", *(f"{name}, {idle}" for name in (*names, brief))]
-        titles += [f"{brief.replace('average now', 'now')}, {idle}", idle]
+        titles += [idle] if label == "average now" else [label]
         beside = [*((title, reason) for title in titles[:3]), *((name, of_them) for name in names[:2])]
     value_width = max(cell_width(value) for _, value in rows)
     # In a wide pane, a table of the costs stands at the right of the captions.
@@ -354,7 +354,8 @@ def _reasons(because: str) -> list[str]:
     if found is None:
         return [f"no average: {because}", f"no average: {because.partition(' faster')[0]}"]
     number, things = found.groups()
-    return [f"no average {text}" for text in (f"below {number} {things}", f"below {number}", f"< {number}")]
+    no_average = [f"no average {sign} {number} {things}" for sign in ("below", "<")]
+    return [*no_average, f"below {number} {things}", f"< {number} {things}"]
 
 
 def _attached_of(ledger: Ledger, choices: Choices) -> Attached | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
 from time import localtime, strftime
 
@@ -27,6 +27,8 @@ MANY_SOCKETS = 10_000
 holds the sockets."""
 WHO_HINT: tuple[Piece, ...] = (("W", "accent"), (" who holds them · ", "text"))
 
+KIND_OF_LIMIT: Mapping[str, str] = {"nofile": "nofile", "listen_queues": "queue_full"}
+"""Maps a limit of one process or listener to the kind of the verdict that says the same."""
 SHORT_NAME, SHORT_NAME_OF_RECORDING = 20, 12
 """Number of characters to which the machine's name is cut, where the line is too short for the whole name."""
 NAMED_COLUMNS = 80
@@ -66,7 +68,7 @@ def head_line(ledger: Ledger, view: View, columns: int) -> Line:
     host, choices = ledger.host, view.choices
     # The line does not name the usual case: the accounting of open sockets, on all nodes.
     shown: list[Piece] = [] if choices.mode == "full" else [(f"{MODE_NAMES[choices.mode]} · ", "accent")]
-    verdicts = _verdicts_text(ledger)
+    verdicts = _verdicts_text(ledger, choices.mode)
     if verdicts:
         shown.append((f"{verdicts}  ", "warning"))
     if choices.node is not None:
@@ -104,6 +106,8 @@ def head_line(ledger: Ledger, view: View, columns: int) -> Line:
             variants += [
                 (left, [*alarm, gap, *end]) for alarm in complete for end in rights[:MIN_POSITIONS] for left in starts
             ]
+        # The verdicts are worth more than the program's name.
+        variants += [(left, [*percent, gap, *rights[0]]) for left in starts if verdicts]
         variants += [(left, [*percent, gap, *end]) for left in starts for end in ends]
         # All alarms in short words are more useful than the machine's name, where the line has no room for both.
         nameless: list[list[Piece]] = [] if columns >= NAMED_COLUMNS and view.player is None else [[]]
@@ -128,21 +132,25 @@ def _has_who_hint(ledger: Ledger, view: View, has_verdicts: bool) -> bool:
     return can_ask and not has_verdicts and (ledger.sockets.allocated or 0) >= MANY_SOCKETS
 
 
-def _verdicts_text(ledger: Ledger) -> str:
+def _verdicts_text(ledger: Ledger, mode: AccountingMode) -> str:
     """The number of verdicts on the sockets, as text, with the age of a look that is no longer fresh.
 
-    The limit of mini-sockets, which stops no socket, is no alarm. The text is empty if there is no verdict, or if the
-    look is so old that it raises no alarm.
+    The limit of mini-sockets, which stops no socket, is no alarm. A verdict on the process or the accept queue whose
+    limit stands beside it as an alarm is not counted again. The text is empty if there is no verdict, or if the look is
+    so old that it raises no alarm.
     """
     holders = ledger.holders
     if holders is None or (holders.age_s or 0) > max_alarm_age_s(holders.took_us):
         return ""
-    number = sum(verdict.kind not in QUIET_KINDS for verdict in holders.verdicts)
+    kinds = [verdict.kind for verdict in holders.verdicts if verdict.kind not in QUIET_KINDS]
+    named = {KIND_OF_LIMIT.get(limit.name, "") for limit in ledger.limits[mode].alarms}.intersection(kinds)
+    number = len(kinds) - len(named)
     tens_s = int(holders.age_s or 0) // 10 * 10
     # The alarm of a limit from the same look has that age, too.
-    is_said = any(limit.look_age_s for limit in ledger.limits["full"].alarms)
+    is_said = any(limit.look_age_s for limit in ledger.limits[mode].alarms)
     age = f", {tens_s} s ago" if tens_s and not is_said else ""
-    return f"! W {units.counted(number, 'verdict')}{age}" if number else ""
+    words = f"{number} more" if named else units.counted(number, "verdict")
+    return f"! W {words}{age}" if number else ""
 
 
 def _state_texts(ledger: Ledger, view: View) -> list[str]:

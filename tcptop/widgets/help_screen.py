@@ -21,7 +21,7 @@ GROUP_WIDTH, PANE_WIDTH, KEY_WIDTH, COLUMN_WIDTH = 9, 21, 14, 13
 PANES: tuple[tuple[str, str], ...] = (
     ("Bytes per connection", "what a TCP socket takes in the kernel: on average, one more, its parts"),
     ("TCP in the kernel", "the memory of all sockets, how fast it grows, and their counts"),
-    ("Limits", "what stops new sockets, and how many fit; alarms of these stand first"),
+    ("Limits", "how many more sockets fit; alarms first; a full TIME_WAIT is no alarm"),
     ("Nodes, Graphs", "where the memory sits, by NUMA node; the last minutes"),
     ("TCP caches", "the slab caches behind a socket; ENTER explains the selected one"),
     ("Free blocks", "the free memory for slabs: free_area by order and migrate type"),

@@ -678,7 +678,7 @@ def under_cursor(line: Line, columns: int) -> Line:
 
 
 def foot_lines(holders: Holders, columns: int, height: int, can_confirm: bool = False) -> list[Line]:
-    """The sums and the verdicts in at most `height` lines.
+    """The verdicts, and below them the sums, in at most `height` lines.
 
     If there is no room for both, the sums are left out first, and the most urgent verdicts are kept. A text that does
     not fit ends in `…`. The first verdict may take several lines, but leaves at least one line for further verdicts.
@@ -696,7 +696,7 @@ def foot_lines(holders: Holders, columns: int, height: int, can_confirm: bool = 
     room = max(0, height - len(verdicts))
     if len(sums) > room > 0:
         sums = [*sums[: room - 1], shorten_line((*sums[room - 1], (" …", "dim")), columns - 1)]
-    return [*sums[:room], *verdicts[:height]]
+    return [*verdicts[:height], *sums[:room]]
 
 
 def owner_variants(name: str, width: int) -> list[str]:

@@ -11,23 +11,23 @@ from textual.binding import Binding, BindingType
 from tcptop.explanation.limit_texts import (
     OF_KNOWN,
     SOCKETS,
-    STOPS_NONE,
     alarm_reasons,
     alarm_text,
     before_reclaim_text,
     counted_buffers_text,
     first_limits_text,
     fits_more_text,
+    has_alarm,
     headroom_assumption,
     headroom_exceptions,
     headroom_number,
     headroom_sentences,
     is_here,
-    left_texts,
     maximum_text,
     memory_most_text,
     nearly_full_text,
     other_notes,
+    owner_texts,
     ratio_text,
     state_role,
     unlooked_names,
@@ -143,14 +143,18 @@ class LimitsPane(ScrollPane):
         sentences = [each for each in sentences if named_full in each] or sentences
         # The number is shown with what it counts for buffers wherever that fits; the order of the limits gives way.
         buffers = counted_buffers_text(ledger.limits[mode], ledger.headroom[mode])
+        noun = f" more {SOCKETS[mode]}"
         counted = [each for each in sentences if buffers in each] if buffers else []
+        nameless = [each for each in counted if noun not in each]
+        counted = [each for each in counted if noun in each]
         exceptions = headroom_exceptions(ledger.limits[mode], mode)
         # A number of the known limits alone is never called that of all limits; the order of the limits gives way.
         unread = unread_limits_text(ledger.limits[mode], mode)
         name = f"Limits without {unread}" if unread else "Known limits" if OF_KNOWN in exceptions else "Limits"
-        parts: list[list[str]] = []
+        groups: list[list[list[str]]] = []
         is_range = ledger.limits[mode].first_most is not None
-        for group in filter(None, (counted, sentences)):
+        for group in (counted, nameless, sentences):
+            parts: list[list[str]] = []
             complete = [each for each in group if exceptions in each]
             parts += [["Limits", order, each] for each in complete for order in ORDERS]
             parts += [["Limits", each] for each in complete]
@@ -158,19 +162,23 @@ class LimitsPane(ScrollPane):
             parts += [[name, order, each] for each in short for order in ORDERS]
             names = [name, f"Without {unread}"] if unread else [name]
             parts += [[each_name, each] for each in short for each_name in names]
+            groups.append(parts)
         if name != "Limits":
-            parts.append([f"Without {unread}" if unread else "Known", sentences[-1]])
+            groups[-1].append([f"Without {unread}" if unread else "Known", sentences[-1]])
         is_told = self._body_height + (self._view.since is not None) < self.size.height - self.gutter.top
         if self._can_look(ledger) and self._body_length >= self._body_height and not is_told:
-            parts = [variant for each in parts for variant in ([*each, WHO_HINTS[-1]], each)]
-        positioned = [[*each, self.position] for each in parts]
-        # Beside a full limit, the words are worth more than the position.
-        variants = [each for pair in zip(positioned, parts, strict=True) for each in pair] if named_full else positioned
-        if is_range and buffers:
-            # What a range counts for buffers is worth more than the position, too.
-            with_buffers = [each for each in parts if any(buffers in text for text in each)]
-            variants = [*variants[: len(with_buffers)], *with_buffers[-1:], *variants[len(with_buffers) :]]
-        titles = [TITLE_SEPARATOR.join(filter(None, (name, hidden, *each))) for name, *each in (*variants, *parts)]
+            groups = [[variant for each in parts for variant in ([*each, WHO_HINTS[-1]], each)] for parts in groups]
+        titles: list[str] = []
+        for group, parts in zip((counted, nameless, sentences), groups, strict=True):
+            positioned = [[*each, self.position] for each in parts]
+            # Beside a full limit, the words are worth more than the position.
+            pairs = [each for pair in zip(positioned, parts, strict=True) for each in pair]
+            # What a range counts for buffers is worth more than the position, and than its noun.
+            bare = parts if group is not nameless or is_range else []
+            variants = pairs if named_full else [*positioned, *bare]
+            # What the number counts for buffers is worth more than the alarms below, which the head line has, too.
+            for alarms in dict.fromkeys((hidden, "")):
+                titles += [TITLE_SEPARATOR.join(filter(None, (each[0], alarms, *each[1:]))) for each in variants]
         has_numbers = any(limit.stops_new_sockets and limit.headroom_sockets is not None for limit in limits)
         headed = [
             f"{title} {'─' * (fits_start - cell_width(title) - 2)} {FITS_TITLE}"
@@ -192,7 +200,7 @@ class LimitsPane(ScrollPane):
     def _hidden_alarms(self, limits: Sequence[Limit]) -> str:
         """The number of alarms on hidden limits, such as `+1 more alarm`; empty if all alarms are visible."""
         visible = range(self._first, self._first + self._body_height)
-        number = sum(limit.state in ALARM_STATES for index, limit in enumerate(limits) if index not in visible)
+        number = sum(has_alarm(limit) for index, limit in enumerate(limits) if index not in visible)
         return f"+{number} more alarm{'s' if number > 1 else ''}" if number and self._body_height else ""
 
 
@@ -260,16 +268,16 @@ def limit_lines(
             [
                 fits_more_text(limit, partial(units.rough_count, up=up)),
                 fits_more_text(limit, partial(units.short_count, width=FITS_WIDTH - 2, up=up)),
+                fits_more_text(limit, partial(units.short_count, width=FITS_WIDTH - len("≈  in it"), up=up)),
             ],
             FITS_WIDTH,
         )
         note_width = widths.note
-        if limit.owner and fits in (units.UNKNOWN, "0"):
-            # A limit of one process or listener fits no number of sockets, so its name may take the free columns.
-            is_full = fits == "0"
-            named = first_fitting(notes, widths.note + 1 + FITS_WIDTH - (2 if is_full else 0))
+        if limit.owner:
+            # What fits in one process or listener is a short text, so its name may take the free columns.
+            named = first_fitting(notes, widths.note + FITS_WIDTH - cell_width(fits))
             if cell_width(named) > widths.note:
-                note, fits, note_width = named, "0" if is_full else "", cell_width(named)
+                note, note_width = named, cell_width(named)
         fits_width = widths.note + FITS_WIDTH - note_width
         then = first_fitting([limit.then, limit.then.partition(";")[0], limit.then.partition(",")[0]], widths.then)
         lines.append(
@@ -422,27 +430,23 @@ def _note_texts(
     """
     alarms, orphans = alarm_reasons(limit), other_notes(limit)
     before_reclaim = before_reclaim_text(ledger.headroom[mode]) if limit.name == "memory" else ""
-    are_left = limit.concerns == "TIME_WAIT" and limit.state == "near"
-    beside = orphans[:-1] if are_left else orphans
-    texts = [f"{alarm}; {each}" for alarm in alarms for each in (*beside, before_reclaim) if each]
-    # The reason for an alarm is shortened if necessary, but never replaced by another note, except that FULL must not
-    # read as if no more connections were possible.
-    is_full = limit.concerns == "TIME_WAIT" or any(each.startswith("critical from") for each in alarms)
-    texts += [STOPS_NONE, "stops no socket"] if is_full and STOPS_NONE in orphans else []
-    # Near the limit of mini-sockets, how many are left says more than the threshold.
-    texts += orphans if are_left else []
+    texts = [f"{alarm}; {each}" for alarm in alarms for each in (*orphans, before_reclaim) if each]
+    # The reason for an alarm is shortened if necessary, but never replaced by another note.
     texts += alarms or [*orphans, *filter(None, [before_reclaim])]
     if limit.headroom_sockets is not None and limit.name in ("memory", "tcp_mem"):
         assumed = headroom_assumption(ledger.headroom[mode]) if limit.name == "memory" else "average buffers"
-        texts = [*(f"{each}; {assumed}" for each in texts[:1]), *texts]
-        texts += [] if alarms else [assumed, assumed.rpartition(", ")[2]]
+        buffers = assumed.rpartition(", ")[2]
+        # What the number counts for buffers changes it most, so that the other notes give way.
+        first = (*texts[:1], *alarms[-1:])
+        counted = [f"{each}; {words}" for each in first for words in (assumed, buffers)]
+        texts = [*counted, *texts] if alarms else [*counted, assumed, buffers, *texts]
     if limit.name == "memory" and (most := memory_most_text(ledger.headroom[mode])):
         with_most = [f"{each}; {most}" for each in alarms] or [*(f"{most}; {each}" for each in texts), most]
         texts = [*with_most, *texts]
     if texts and limit.left_out_text:
         texts = [*(f"{each}; {limit.left_out_text}" for each in (*texts[:1], *alarms[-1:])), *texts]
     if not texts and limit.owner:
-        texts = left_texts(limit)
+        texts = owner_texts(limit)
     if not texts and limit.headroom_sockets is None:
         short = limit.note.removeprefix("a mini-socket has ").replace("from this network namespace", "here")
         texts = [

@@ -297,10 +297,16 @@ def _time_wait_nouns(counts: SocketCounts) -> tuple[str, ...]:
     if counts.time_wait_scope != "here":
         return (f" TIME_WAIT {counts.time_wait_scope}", " TIME_WAIT")
     bound = counts.time_wait_machine_max
+    named = (" TIME_WAIT this netns", " TIME_WAIT here", " here")
     if bound is None:
-        return (" TIME_WAIT this netns", " this netns")
-    machine = f" this netns, {_at_most(units.count(bound))} machine"
-    return (f" TIME_WAIT{machine}", machine, " TIME_WAIT this netns", " this netns")
+        return named
+    machine = f", {_at_most(units.count(bound))} machine"
+    return (*(f"{noun}{machine}" for noun in named[:2]), *named)
+
+
+def _netns_words(counts: SocketCounts) -> tuple[str, ...]:
+    """Texts that follow the TIME_WAIT count where it may be that of this network namespace, from long to short."""
+    return (" this netns", " here") if counts.time_wait_scope == "here" else (" machine or this netns", "")
 
 
 def _graph_line(view: View, mode: AccountingMode, columns: int) -> Line:
@@ -348,7 +354,8 @@ def _short_details(ledger: Ledger, mode: AccountingMode, columns: int, has_bound
         numbers = [_at_most(each) for each in (units.count(bound), units.short_count(bound, 4, up=True))]
         starts = (f"{numbers[0]} in TIME_WAIT", *(f"TIME_WAIT {each}" for each in numbers))
     else:
-        starts = (f"TIME_WAIT {units.count(counts.time_wait)} this netns", f"TIME_WAIT {units.count(counts.time_wait)}")
+        number = units.count(counts.time_wait)
+        starts = tuple(f"TIME_WAIT {number}{where}" for where in _netns_words(counts))
     buffers, notes = buffers_texts(ledger)
     memory = buffer_memory_text(ledger)
     texts = [
@@ -389,7 +396,7 @@ def detail_lines(ledger: Ledger, slow: Ledger, mode: AccountingMode, columns: in
     total = ledger.tcp_memory
     families = f"IPv4 {units.count(counts.inuse)}, IPv6 {units.count(counts.inuse6)}"
     percent = host.cpu_busy_percent
-    names = () if percent is None else ("machine's CPU", "CPU")
+    names = () if percent is None else ("machine's CPU", "all CPUs", "CPUs")
     busy = [f"{name} {max(0.0, percent or 0.0):.0f} %" for name in names]
     memory_size = units.size(host.memory_bytes)
     apart = f"≥ {units.count(counts.apart)}" if counts.apart else units.count(counts.apart)
@@ -404,18 +411,23 @@ def detail_lines(ledger: Ledger, slow: Ledger, mode: AccountingMode, columns: in
             # The use of the CPU beside an amount of memory would read as a share of it.
             (*(f"of {memory_size}; {each}" for each in busy), f"of {memory_size}"),
         ),
-        ("in use", units.count(counts.inuse_of_both), (f"this netns: {families}", families, "this netns")),
+        ("in use", units.count(counts.inuse_of_both), (f"this netns: {families}", f"here: {families}", "this netns")),
         ("orphans", units.count(counts.orphans), ("machine",)),
-        ("others", apart, ("other netns, or never connected", "not in use in this netns", "not in use")),
+        ("others", apart, ("other netns, or never connected", "not in use in this netns", "not in use here")),
         ("TCP memory", *_total_notes(ledger)),
     )
     lines: list[Line] = []
     for title, value, notes in rows[: len(rows) if total.shown_bytes is not None else -1]:
         head = f"{title:<{TITLE_WIDTH}}", f"{value:>{VALUE_WIDTH}}"
         free_columns = columns - sum(map(cell_width, head)) - len(GAP)
-        note = _with_free_column((*notes, ""), free_columns)
+        # `all` alone says less than `all netns`.
+        in_column = [each for each in notes if "; all ≤" not in each]
+        note = _with_free_column((*in_column, ""), free_columns)
+        if not note and "this netns" in notes and cell_width(value) < VALUE_WIDTH:
+            # Without its scope, the count would be read as one of the machine.
+            head = f"{title} here".ljust(TITLE_WIDTH), head[1]
         if title == "TIME_WAIT" and "FIN_WAIT2" not in note:
-            note = first_fitting((*notes, ""), free_columns)
+            note = first_fitting((*in_column, ""), free_columns)
         if title == "TIME_WAIT" and counts.time_wait and "FIN_WAIT2" not in note:
             # What the number counts is worth more than its place below the others.
             text = first_fitting([*(f"{title} {value} {each}" for each in notes if "FIN_WAIT2" in each), ""], columns)
@@ -448,14 +460,15 @@ def _time_wait_notes(counts: SocketCounts) -> tuple[str, ...]:
     bound = _at_most(units.count(counts.time_wait_machine_max))
     both = (
         f"this netns, with closed FIN_WAIT2; all netns {bound}",
-        f"with closed FIN_WAIT2; all netns {bound}",
-        f"with FIN_WAIT2; all netns {bound}",
+        f"here, with closed FIN_WAIT2; all netns {bound}",
+        f"here, with FIN_WAIT2; all netns {bound}",
+        f"here, with FIN_WAIT2; all {bound}",
     )
     return (
         *(both if has_both else ()),
         f"this netns, all netns {bound}",
-        f"all netns {bound}",
-        f"all netns {_at_most(units.short_count(counts.time_wait_machine_max, 6, up=True))}",
+        f"here, all netns {bound}",
+        f"here, all netns {_at_most(units.short_count(counts.time_wait_machine_max, 6, up=True))}",
         "this netns",
     )
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import forked_program
 import pytest
-from made_look import WHOLE_MACHINE, look_text, table_of, tree_with_look
+from made_look import WHOLE_MACHINE, group, look_text, net, process, table_of, tree_with_look
 from made_machine import MACHINES, make_machine
 from recorded import (
     OLD_RELEASE,
@@ -1892,3 +1892,11 @@ def test_the_largest_limit_of_a_process_is_read(
     output = " ".join(run("--root", str(root), "--connections", connections)[1].split())
     assert words in output
     assert ("fs.nr_open" in words) == ("fs.nr_open" in output)
+
+
+def test_the_row_of_one_process_says_what_is_left_in_it(tmp_path: Path, run: Run) -> None:
+    look = look_text(net(), group("whole:10"), process(10, "web", descriptors=96, limit=100))
+    root = tree_with_look(tmp_path, look)
+    _, text = run("--connections", "10", "--root", str(root))
+    [row] = [line for line in text.splitlines() if line.strip().startswith("nofile ") and " of " not in line]
+    assert " 4 in it " in row

@@ -564,20 +564,56 @@ async def test_the_head_line_counts_the_verdicts_of_a_look(folder: Path) -> None
         app = await open_holders(pilot, "escape")
         assert app._ledger is not None
         assert app._ledger.holders is not None
-        count = len(app._ledger.holders.verdicts)
-        assert f"! W {count} verdicts" in screen_text(app).splitlines()[0]
+        kinds = [verdict.kind for verdict in app._ledger.holders.verdicts]
+        assert "queue_full" in kinds
+        head = screen_text(app).splitlines()[0]
+        assert "! FULL accept queues" in head
+        # The limit beside it says the same as one of the verdicts.
+        assert f"! W {len(kinds) - 1} more  saved" in head
     ledger = app._ledger
     assert ledger is not None
     assert ledger.holders is not None
+    others = [verdict for verdict in ledger.holders.verdicts if verdict.kind != "queue_full"]
     for holders, words in (
         (None, ""),
-        (ledger.holders._replace(age_s=59.0, verdicts=ledger.holders.verdicts[:1]), "! W 1 verdict, 50 s ago  saved"),
+        (ledger.holders._replace(age_s=59.0, verdicts=tuple(others[:1])), "! W 1 verdict, 50 s ago  saved"),
         (ledger.holders._replace(age_s=61.0), ""),
         (ledger.holders._replace(verdicts=()), ""),
     ):
         line = text_of(head_line(ledger._replace(holders=holders), app.view, 100))
         assert words in line
         assert ("! W" in line) == bool(words)
+
+
+async def test_a_single_verdict_that_a_limit_beside_it_says_is_not_counted_again(tmp_path: Path) -> None:
+    folder = made_tree(tmp_path, net(), group("whole:10"), process(10, "server", descriptors=96, limit=100))
+    async with tree_app(folder).run_test(size=(80, 24)) as pilot:
+        app = await open_holders(pilot)
+        lines = shown(app)
+        verdict, sums = (
+            next(index for index, line in enumerate(lines) if text in line)
+            for text in ("96 of at most 100 open files", "1 socket")
+        )
+        assert verdict < sums, "what is urgent stands above the sums"
+        await pilot.press("escape")
+        await pilot.pause()
+        head = screen_text(app).splitlines()[0]
+        assert "! CRITICAL nofile 96 %, 4 left" in head
+        assert "verdict" not in head
+
+
+async def test_a_row_of_mini_sockets_near_their_limit_has_no_alarm_colour(tmp_path: Path) -> None:
+    lines = (net(tw=490, tcp_max_tw_buckets=500), group("none", 490, "TIME_WAIT", mini=True))
+    async with tree_app(made_tree(tmp_path, *lines)).run_test(size=(120, 40)) as pilot:
+        app = await open_holders(pilot, "end")
+        warning = str(app.screen.query_one(HoldersPane)._style("warning").color)
+        assert any("490 mini-sockets, of at most 500" in line for line in shown(app))
+        assert coloured(app, "^.*TIME_WAIT .* 490 ", warning) == []
+        await pilot.press("enter")
+        await pilot.pause()
+        page = shown(app)
+        assert any("490 mini-sockets, of at most 500" in line for line in page)
+        assert not any(line.startswith("!") for line in map(str.strip, page))
 
 
 async def test_a_look_fills_the_states_and_the_limits(folder: Path) -> None:
@@ -604,7 +640,7 @@ async def test_a_full_process_stands_beside_the_sockets_that_fit_on_the_machine(
     async with tree_app(seen).run_test(size=size) as pilot:
         app = await open_holders(pilot, "escape")
         text = screen_text(app)
-        assert f"{100 - descriptors} left in server[10]" in text
+        assert re.search(rf"server\[10\] +{100 - descriptors} in it\b", text)
         title = next(line for line in text.splitlines() if "limits ─" in line.lower())
         assert " more" in title
         assert ("but nofile has 2 left" in title) is is_full

@@ -27,7 +27,7 @@ def texts(idle_share: float, columns: int, rows: int) -> str:
 def test_idle_objects_that_weigh_in_are_named_beside_the_average(columns: int, rows: int) -> None:
     head = " ".join(texts(0.1, columns, rows).splitlines()[:2])
     assert re.search(r"371 B(?: of them)? idle", head)
-    assert columns < 40 or ("average now" if columns > 40 else "now,") in head
+    assert columns < 40 or ("average now" if columns > 40 else "average,") in head
     assert find_entries("idle")
     assert find_entries("of them idle")
 

@@ -37,6 +37,8 @@ from tcptop.settings.file import Settings
 from tcptop.snapshot import Reading, Slabinfo, Snapshot
 from tcptop.sock_diag import SOCKETS_PATH
 from tcptop.text.line import text_of
+from tcptop.view import View
+from tcptop.widgets.head_line import head_line
 from tcptop.widgets.limits_pane import EIGHTHS, TRACK, LimitsPane, limit_lines, shown_limits, unlooked_line
 from tcptop.widgets.tcp_pane import TcpPane
 
@@ -234,7 +236,7 @@ async def test_the_number_of_orphans_stands_in_the_note_and_not_among_those_of_s
         await pilot.pause()
         page = screen_text(app)
         assert re.search(r"orphans +ok +0 +262 144 +0 +25/50 +stops none  machine", page)
-        assert "65 536 more orphans fit: stops no new socket" in page
+        assert "65 536 more orphans" in page
 
 
 @pytest.mark.parametrize(
@@ -280,7 +282,7 @@ async def test_a_number_of_sockets_stands_in_full_and_once(size: tuple[int, int]
         numbers = re.findall(r"\d{1,3}(?: \d{3})+", BAR.split(line)[1].partition("GiB  ")[2] or line)
         assert 1 <= len(numbers) == len(set(numbers)) <= 2
         assert not re.search(r"\d[kM]", line)
-        texts = ("no reclaim needed", "before reclaim", "at most ")
+        texts = ("no buffers", "average buffers", "at most ")
         assert any(text in line for text in texts) or size[0] < 80
 
 
@@ -569,3 +571,97 @@ async def test_the_title_has_the_low_end_of_what_fits_and_the_limit_that_is_not_
         title, lines = pane_title(app, LimitsPane), pane_lines(app, LimitsPane)
         assert re.search(rf"(?:Limits without|Without) tcp_mem ─ {fits} more", title), title
         assert re.match(r"memory .* at most 1 260 000\b.* ≥ 633 000$", lines[0].rstrip()), lines[0]
+
+
+OTHER = 4026532300
+
+
+@pytest.mark.parametrize("columns", [66, 80, 120, 200])
+def test_what_is_left_in_one_process_stands_among_what_fits(columns: int) -> None:
+    found = ledger_of_look(net(alloc=4_000), process(10, "web", descriptors=956, limit=1_000), group("whole:10"))
+    [row] = [line for line in drawn(found, columns) if "CRITICAL nofile" in line]
+    assert re.search(r" 44 in it( |$)", row)
+    assert " left" not in row
+    page = [text_of(line) for line in headroom_page(found, columns)]
+    assert any(re.search(r"nofile +CRITICAL .* 44 in it", line) for line in page) or columns < 80
+
+
+@pytest.mark.parametrize(("namespace", "is_other"), [(OTHER, True), (4026531840, False), (None, False)])
+def test_a_full_process_of_another_network_namespace_is_called_so(namespace: int | None, is_other: bool) -> None:
+    found = ledger_of_look(
+        *(net(alloc=4_000), net(OTHER, False)),
+        process(10, "web", descriptors=96, limit=100, namespace=namespace),
+        group("whole:10", namespace=namespace or OTHER),
+    )
+    limits = found.limits["full"]
+    [row] = [line for line in drawn(found, 80) if "nofile" in line]
+    texts = [row, text_of(alarm_variants(limits.alarms, ())[0])]
+    assert found.holders is not None
+    texts += [verdict.text for verdict in found.holders.verdicts if verdict.kind == "nofile"]
+    assert len(texts) == 3
+    assert [" (other netns)" in text for text in texts] == [is_other] * 3
+    queue = ledger_of_look(
+        *(net(alloc=4_000), net(OTHER, False)),
+        listen(8080, 65, 64, 3, 10, namespace=namespace or 4026531840),
+        *(process(10, "web"), group("whole:10")),
+    )
+    [row] = [line for line in drawn(queue, 80) if "accept queues" in line]
+    assert ("(other netns)" in row) is is_other
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)], ids=str)
+async def test_a_nearly_full_time_wait_stands_in_sight_and_is_no_alarm(size: tuple[int, int], tmp_path: Path) -> None:
+    """It comes below the limit that stops sockets first, and has no colour of an alarm."""
+    root = copy_recording("6.1-4n", "timewait", tmp_path)
+    (root / "proc/sys/net/ipv4/tcp_max_tw_buckets").write_text("8192\n")
+    async with tree_app(root).run_test(size=size) as pilot:
+        app = await wait_for_app(pilot)
+        assert pane_lines(app, LimitsPane)[1].startswith("TIME_WAIT ")
+        assert "alarm" not in pane_title(app, LimitsPane)
+        assert "no buffers" in pane_title(app, LimitsPane)
+
+
+async def test_what_the_number_counts_for_buffers_is_worth_more_than_alarms_below() -> None:
+    figures = ledger("6.1-8n", "established")
+    names = ("memory", "file_max", "tcp_max_orphans", "tcp_mem")
+    rows = [row._replace(state="near") if row.name in names else row for row in figures.limits["full"].rows]
+    rows.sort(key=lambda row: row.name not in names)
+    figures = figures._replace(limits={**figures.limits, "full": Limits(tuple(rows))})
+    async with tree_app(tree("6.1-8n")).run_test(size=(80, 24)) as pilot:
+        app = await wait_for_app(pilot)
+        pane = app.query_one(LimitsPane)
+        pane.lines(figures, app.view.choices, 80, 3)
+        title = pane.edge_titles(figures, app.view.choices)[0]
+        assert "no buffers" in title
+
+
+@pytest.mark.parametrize("columns", [64, 80, 100, 160])
+@pytest.mark.parametrize(("kernel", "phase"), [("6.1-8n", "established"), ("6.12-4n", "halfclosed")])
+def test_what_fits_in_memory_says_what_it_counts_for_buffers(kernel: str, phase: str, columns: int) -> None:
+    lines = [text_of(line) for line in limit_lines(ledger(kernel, phase), "full", columns, {})]
+    [memory] = [line for line in lines if line.startswith("memory ")]
+    assert re.search("(no|average) buffers|at most", memory)
+
+
+@pytest.mark.parametrize(
+    ("left", "text"), [(0, "TIME_WAIT full, +45 skipped"), (100, "TIME_WAIT limit 98 %, +45 skipped")]
+)
+def test_skipped_time_wait_is_no_alarm_and_has_one_wording(left: int, text: str) -> None:
+    whole = recorded_sample("6.1-4n", "timewait")
+    assert whole.socket_limits.value is not None
+    used = ledger("6.1-4n", "timewait").sockets.time_wait or 0
+    limits = whole.socket_limits.value._replace(max_time_wait=used + left)
+    whole = whole._replace(socket_limits=whole.socket_limits._replace(value=limits))
+    totals = event_totals(whole)
+    minute_ago = {**totals, "TCPTimeWaitOverflow": (totals["TCPTimeWaitOverflow"] or 0) - 45}
+    found = account(whole, minute_ago=minute_ago)
+    for columns in (80, 120):
+        head = head_line(found, View(), columns)
+        assert text in text_of(head)
+        assert "!" not in text_of(head)
+        row = limit_lines(found, "full", columns, {})[1]
+        assert text_of(row).startswith("TIME_WAIT ")
+        assert "+45 skipped" in text_of(row)
+        assert not {role for _, role in (*head, *row)} & {"warning", "critical", "critical-bar"}
+    [event] = [event for event in found.events if event.name == "TCPTimeWaitOverflow"]
+    assert not event.is_alarm

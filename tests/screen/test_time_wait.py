@@ -28,7 +28,7 @@ async def test_the_number_of_mini_sockets_has_its_namespace_and_the_bound_of_all
         app = await wait_for_app(pilot)
         await pilot.press("m")
         text = "\n".join(pane_lines(app, TcpPane))
-        assert re.search(r"8 000( TIME_WAIT)? this netns", text)
+        assert re.search(r"8 000( TIME_WAIT)? (this netns|here)", text)
         # 20 columns beside the digits have no room for the bound.
         assert size == (60, 20) or re.search(r"≤ 8 160 machine|all netns ≤ 8 160", text)
 
@@ -41,7 +41,7 @@ def test_the_bound_of_mini_sockets_is_no_sum_and_has_its_noun() -> None:
     assert short.startswith("≤ 30 in TIME_WAIT  buffers ")
     for columns in (52, 60):
         [line] = [each for each in map(text_of, detail_lines(figures, figures, "full", columns)) if "FIN_WAIT2" in each]
-        assert re.match(r"TIME_WAIT +1  ?with (closed )?FIN_WAIT2; all netns ≤ 30$", line)
+        assert re.match(r"TIME_WAIT +1  ?(this netns|here), with (closed )?FIN_WAIT2; all netns ≤ 30$", line)
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)], ids=str)
@@ -196,3 +196,22 @@ async def test_the_nodes_have_the_free_blocks_of_the_counted_slabs() -> None:
             shown = [int(re.split(r"\s{2,}", row[:end])[-1].replace(" ", "")) for row in rows]
             held = [sum(count << k for k, count in enumerate(counts[order:])) for counts in blocks.values()]
             assert shown == [pytest.approx(number, rel=0.01) for number in held], mode
+
+
+@pytest.mark.parametrize("mode", ["full", "time_wait"])
+@pytest.mark.parametrize("bound", [None, 1_300])
+def test_a_count_of_this_netns_says_so_in_the_pane_of_the_machine(mode: AccountingMode, bound: int | None) -> None:
+    figures = ledger("6.1-4n", "established")
+    sockets = figures.sockets._replace(
+        time_wait=1_234, time_wait_scope="here", time_wait_machine_max=bound, inuse=2_717, inuse6=0
+    )
+    figures = figures._replace(sockets=sockets)
+    for columns in range(30, 90):
+        lines = [text_of(line) for rows in range(1, 12) for line in tcp_lines(figures, View(), mode, columns, rows)]
+        for line in lines:
+            counts = re.search("1 234|^in use", line) and "slab" not in line
+            assert not counts or re.search("this netns|here", line), (columns, line)
+        assert any(" 2 717" in line for line in lines)
+        assert any("1 234" in line for line in lines)
+        bare = [line for line in lines if re.search(r"machine$", line) and "≤" in line]
+        assert all("TIME_WAIT" in line for line in bare), bare
