@@ -89,12 +89,20 @@ def _answer(difference: LedgerDifference) -> str:
         sign = "+" if memory.increase > 0 else "-" if memory.increase < 0 else ""
         size = f"{about}{sign}{units.size(abs(memory.increase))}"
         span = difference.tcp_memory_span
-        if memory.changed and span is not None and span.low < 0 < span.high:
-            size += f" ({units.signed_size(span.low, False)} to {units.signed_size(span.high, True)})"
-        texts.append(f"{size} of kernel memory")
+        is_sign_unknown = memory.changed and span is not None and span.low < 0 < span.high
+        if span is not None and is_sign_unknown:
+            slab = None if difference.growth is None or difference.growth.missing else difference.growth.socket_bytes
+            unknown = f"unknown: {units.signed_size_range(span.low, span.high)}"
+            if slab is not None and sockets and slab.low * sockets > 0 and slab.high * sockets > 0:
+                texts.append(f"{units.signed_size_range(*slab)} of slab; with buffers, {unknown}")
+            else:
+                texts.append(f"change of kernel memory {unknown}")
+        else:
+            texts.append(f"{size} of kernel memory")
         others = [change for change in difference.sockets if change.key.startswith("time_wait")]
-        if sockets and memory.increase / sockets > 0 and not any(change.changed for change in others):
-            texts[-1] = f"{size}, ≈ {units.rough_count(round(memory.increase / sockets))} B each"
+        is_of_sockets = sockets and memory.increase / sockets > 0 and not any(change.changed for change in others)
+        if sockets and is_of_sockets and not is_sign_unknown:
+            texts[-1] = f"{size}, ≈ {units.exact_bytes(float(f'{memory.increase / sockets:.3g}'))} B each"
     rows = difference.nodes.changed
     total = difference.node_sum or (rows[0] if len(rows) == 1 and not difference.nodes.unchanged else None)
     fits = None if total is None else total.headroom_sockets

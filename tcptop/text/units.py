@@ -143,6 +143,23 @@ def size_range(
     return f"{in_high_unit:.1f} to {end}" if in_high_unit else f"{start} to {end}"
 
 
+def signed_size_range(low: float, high: float) -> str:
+    """Both ends of the range of a change in memory, in the unit of the larger one: `-20.9 to +35.8 MiB`.
+
+    The low end is rounded down, and the high end up. Ends that give the same text when rounded to the nearest are one.
+    """
+    unit = size(max(abs(low), abs(high))).rpartition(" ")[2]
+    decimals = 0 if unit == "B" else 1
+
+    def text(amount: float, up: bool | None = None) -> str:
+        value = round_bound(amount / _unit_bytes(unit), up, decimals)
+        return f"{value:+.{decimals}f}" if value else "0"
+
+    if text(low) == text(high):
+        return f"{text(low)} {unit}"
+    return f"{text(low, False)} to {text(high, True)} {unit}"
+
+
 def _unit_bytes(unit: str) -> int:
     """The number of bytes in a unit that `size` prints: 1 for `B`, 1024 for `KiB`."""
     return 1 << 10 * SHORT_UNITS.index(unit.removesuffix("B").removesuffix("i"))

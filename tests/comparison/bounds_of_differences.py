@@ -111,7 +111,9 @@ def check_figures(found: Json, side: str, report: Json) -> None:
 def check_change(change: Json, key: str) -> None:
     """A change has the kind that follows from the kinds of the two values; two upper bounds have no change."""
     kinds = {change["before_is"], change["after_is"]}
-    if change["change"] is None or kinds == {"exact"}:
+    if change["change"] is None and None not in (change["before"], change["after"]):
+        assert change["change_is"] == "unknown", key
+    elif change["change"] is None or kinds == {"exact"}:
         assert change["change_is"] == "exact", key
     elif kinds <= {"exact", "about"}:
         assert change["change_is"] == "about", key

@@ -350,8 +350,13 @@ def test_no_key_is_missing_if_nothing_is_known(tmp_path: Path) -> None:
 def test_a_change_of_unknown_sign_has_its_range_in_the_first_sentence() -> None:
     """The buffers of half-closed sockets may be more than what the closed files and inodes gave back."""
     answer = diff_as_text(difference("6.1-4n", "established", "halfclosed")).splitlines()[1]
-    assert re.search(r": ~ -[\d.]+ MiB \(-[\d.]+M to \+[\d.]+M\) of kernel memory", answer)
-    assert "(" not in diff_as_text(difference("6.1-4n", "base", "established")).splitlines()[1]
+    range_in_one_unit = r"-[\d.]+ to \+[\d.]+ MiB"
+    assert re.search(rf": change of kernel memory unknown: {range_in_one_unit}|with buffers, unknown: ", answer)
+    lines = diff_as_text(difference("6.12-4n", "halfclosed", "established")).splitlines()
+    assert " ".join(lines[1:3]).startswith(
+        "8 000 more sockets: +14.7 to +31.3 MiB of slab; with buffers, unknown: -34.6 to +14.8 MiB"
+    )
+    assert "unknown" not in diff_as_text(difference("6.1-4n", "base", "established")).splitlines()[1]
 
 
 def test_the_nodes_have_a_sum_and_a_reason_where_free_and_what_fits_part() -> None:

@@ -110,6 +110,19 @@ def ledger_with_lab(kernel: str) -> Ledger:
     return account(snapshot(KERNEL, PHASE)._replace(lab_measurement=measured))
 
 
+def ledger_with_range_of_fits() -> Ledger:
+    """Buffers leave open whether memory or the files come first; tcp_mem is not visible, as in a network namespace."""
+    sample = snapshot("6.12-4n", "halfclosed")
+    assert sample.socket_limits.value is not None
+    files = sample.socket_limits.value._replace(max_open_files=900_000)
+    return account(
+        sample._replace(
+            socket_limits=sample.socket_limits._replace(value=files),
+            sysctls=sample.sysctls._replace(value=sample.sysctls.value and sample.sysctls.value._replace(tcp_mem=None)),
+        )
+    )
+
+
 def ledger_with_growth() -> Ledger:
     """The ledger of the recording two seconds after an overflow of an accept queue was read."""
     before: Reading[EventCounters] = Reading("ok", EventCounters({"ListenOverflows": 3}), None, 1.0, 1, 1.0, None, None)
@@ -232,6 +245,7 @@ def special_ledgers(folder: Path) -> dict[str, Ledger]:
             }
         ),
         "conntrack and kernel TLS": ledger_with_files({**CONNTRACK, "proc/slabinfo": SLABINFO + CONNTRACK_ROW}),
+        "memory or files first": ledger_with_range_of_fits(),
         "a lab result": ledger_with_lab(text(KERNEL, PHASE, "proc/sys/kernel/osrelease").strip()),
         "a lab result of another kernel": ledger_with_lab("7.0"),
         **ledgers_with_cgroup(),

@@ -130,7 +130,7 @@ IN_THE_CODE: Mapping[str, set[str]] = {
         *(EXTENSIONS, KTLS, PLANNED_BUFFERS),
     },
     "growth part": {*NOTES, SEGMENTS, MPTCP},
-    "bound": set(get_args(Bound)),
+    "bound": {*get_args(Bound), "unknown"},
     "grouping": set(GROUPINGS),
     "holder kind": set(get_args(HolderKind)),
     "answer": set(get_args(Asked)),
