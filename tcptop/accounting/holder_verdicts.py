@@ -205,7 +205,7 @@ def _nofile(look: Look, _: VerdictLimits) -> Iterator[Candidate]:
 
 
 def _files_left_text(process: SocketProcess, most: int) -> str:
-    """How many more files a process may open, and what fails without one."""
+    """The number of further files that a process may open, and what fails without one."""
     calls = "accept(2) and socket(2)"
     if process.limited_descriptors >= most:
         return f"none left: {calls}"

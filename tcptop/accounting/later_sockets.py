@@ -36,7 +36,7 @@ class LaterSockets(NamedTuple):
     time_wait: int
     """The change in the mini-sockets that sockstat counts; it may count those of one network namespace only."""
     because: str
-    """How much older the slabs' counts are than the sockets, as text."""
+    """The age of the slabs' counts, compared with that of the sockets, as text."""
     counted: Sockstat
     """The present numbers of sockets."""
     counted_at_s: float

@@ -1,4 +1,4 @@
-"""What planned sockets need: the objects with their bytes, their buffers, and what of it a memory cgroup is charged."""
+"""Needs of planned sockets: the objects with their bytes, their buffers, and what of it a memory cgroup is charged."""
 
 from __future__ import annotations
 

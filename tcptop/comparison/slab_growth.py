@@ -171,7 +171,7 @@ def _missing(
 
 
 def outdated_text(ledger: Ledger, letter: str) -> str:
-    """Why the rows of slabinfo of input A or B do not belong to the same moment as its sockets; empty if they do."""
+    """The reason why slabinfo of input A or B is not of the same moment as its sockets; empty if it is."""
     because = ledger.tcp_memory.outdated_because
     return "" if because is None else f"{letter}: {because}"
 

@@ -358,7 +358,7 @@ SOCKET_ENTRIES: tuple[Entry, ...] = (
     ),
     Entry(
         "MPTCP",
-        "Multipath TCP: one connection over several paths, each an ordinary TCP socket (a subflow).",
+        "Multipath TCP runs one connection over several paths, each with an ordinary TCP socket (a subflow).",
         "Its own sock comes on top of the socks of its subflows. Averages per socket and `who` count the subflows as"
         " sockets, and leave the MPTCP socks out. Programs in Go listen with MPTCP from Go 1.24 on, so that a few of"
         " these socks, and their slabs, are usual where nobody uses several paths.",
@@ -646,20 +646,20 @@ OBJECT_ENTRIES: tuple[Entry, ...] = (
         TCP_STATES,
     ),
     Entry(
-        "partly full",
+        "partly used",
         "Slabs with objects in use and free ones, which wait on a list of their node for the next object.",
         "A slab that a CPU holds is not among them. The tool slabinfo calls them partial slabs.",
         "/sys/kernel/slab/*/partial",
-        ("partial", "partly used", "full slabs"),
+        ("partial", "partly full", "full slabs"),
     ),
     Entry(
-        "held by CPUs",
+        "on CPUs",
         "Slabs and free objects that a CPU has taken for itself, so that it needs no lock for its next object.",
         "slabinfo counts these free objects as active, so that ACTIVE may be too high by them, and idle memory too"
         " low. How many are free is not shown: at most as many as fit on the lists of all CPUs, and of TCP's and"
         " TCPv6's caches, at most the active objects beyond the number of sockets.",
         "/sys/kernel/slab/*/cpu_slabs and cpu_partial; mm/slub.c, struct kmem_cache_cpu",
-        ("held by a CPU", "on CPUs", "CPUs' lists", "lists of CPUs", "per-CPU", "per CPU", "CPU list"),
+        ("held by a CPU", "held by CPUs", "CPUs' lists", "lists of CPUs", "per-CPU", "per CPU", "CPU list"),
     ),
     Entry(
         "flags",
@@ -1022,7 +1022,7 @@ MEMORY_ENTRIES: tuple[Entry, ...] = (
         "Free pages and reclaimable page cache and slabs are in it. Watermarks and reserves of the zones are taken off,"
         " so it may be less than the free memory.",
         "/proc/meminfo, MemAvailable",
-        ("available", "RAM"),
+        ("available", "RAM", "after reserves", "reserves"),
     ),
     Entry(
         "machine's CPU",
@@ -1053,7 +1053,7 @@ LIMIT_ENTRIES: tuple[Entry, ...] = (
         "Memory counts the free pages of all nodes above the low watermark, and what reclaim would free. Only known"
         " limits count: of nofile, ports and accept queues only a look at the sockets tells (W).",
         "tcptop; key i, page headroom, has every limit",
-        ("fits more", "room", "more", "known limits", "first of known limits"),
+        ("fits more", "room", "more", "known", "known limits", "first of known limits"),
     ),
     Entry(
         "fewest fit first",
@@ -1106,7 +1106,7 @@ LIMIT_ENTRIES: tuple[Entry, ...] = (
     ),
     Entry(
         "ECONNREFUSED",
-        "The error of connect(2) when nobody listens at the port of the peer, which answers with a reset.",
+        "connect(2) fails with this error if nobody listens at the port of the peer, which answers with a reset.",
         "No limit here leads to it. A full accept queue drops the SYN, so that connect(2) waits and ends in ETIMEDOUT;"
         " a process at its nofile still listens, and its accept queue fills.",
         "net/ipv4/tcp_ipv4.c, tcp_v4_rcv(); connect(2)",
@@ -1197,9 +1197,11 @@ LIMIT_ENTRIES: tuple[Entry, ...] = (
     ),
     Entry(
         "pressure",
-        "TCP's buffers are above the second value of tcp_mem, or the kernel says that it is under memory pressure.",
-        "The kernel shrinks windows, so connections become slower. `windows shrink`: the kernel's own flag is set,"
-        " whatever the use is.",
+        "The kernel says that TCP is under memory pressure: its own flag is set, whatever the use is.",
+        "The kernel sets it when the buffers rise above the second value of tcp_mem, or when it finds no memory for a"
+        " segment, and clears it when they are down to the first value. It shrinks windows, so connections become"
+        " slower: `windows shrink`. At the second threshold of ALARMS AT the state is CRITICAL or FULL instead. Of a"
+        " plan: the buffers would be above the second value.",
         "/proc/net/protocols, column press; net/ipv4/tcp.c, tcp_enter_memory_pressure()",
     ),
     Entry(
@@ -1215,7 +1217,15 @@ LIMIT_ENTRIES: tuple[Entry, ...] = (
         "Counters of what already happened: dropped SYNs, overflows, memory pressure, resets.",
         "They count since the start of the kernel or of the network namespace. One that grows stands in the head line.",
         "/proc/net/netstat, /proc/net/snmp, /proc/net/stat/nf_conntrack",
-        ("event", "alarm", "counter"),
+        ("event", "counter"),
+    ),
+    Entry(
+        "alarm",
+        "A limit whose state is NEAR, PRESSURE, CRITICAL or FULL, or an event that ordinary traffic does not cause, and"
+        " that grew in the last minute.",
+        "! stands before both in the head line. ALARMS AT has the thresholds of a limit in per cent; the page headroom"
+        " says what the kernel does at each limit, and the page events what each counter counts.",
+        "tcptop; settings file, [limits.NAME] warn and critical",
     ),
     Entry(
         "reset",

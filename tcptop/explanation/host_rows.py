@@ -140,7 +140,7 @@ def _fits_text(limit: Limit | None) -> str:
 
 
 def _counted_buffers(row: HostRow) -> str:
-    """What FITS MORE counts for the buffers of a socket: `avg`, their present average, or `no` buffers."""
+    """The buffers that FITS MORE counts for a socket: `avg`, their present average, or `no` buffers."""
     text = counted_buffers_text(row.limits, row.headroom)
     return ("avg" if text.startswith("average") else "no") if text else units.UNKNOWN
 

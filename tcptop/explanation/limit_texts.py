@@ -273,7 +273,7 @@ def headroom_sentences(ledger: Ledger, mode: AccountingMode = "full") -> list[st
 
 
 def counted_buffers_text(limits: Limits, headroom: Headroom) -> str:
-    """What the number of further sockets counts for their buffers: `average buffers` or `no buffers`.
+    """The buffers that the number of further sockets counts: `average buffers` or `no buffers`.
 
     The text is empty for mini-sockets, which have none, and if the number is not known.
     """
@@ -341,7 +341,7 @@ def unlooked_sentences(ledger: Ledger) -> list[str]:
 
 
 def listen_overflows_text(ledger: Ledger) -> str:
-    """How many connections the accept queues of this network namespace have dropped; empty if none or unknown."""
+    """The number of connections that this netns' accept queues have dropped, as text; empty if none or unknown."""
     dropped = next((event.total for event in ledger.events if event.name == LISTEN_OVERFLOWS), None)
     return f"{units.counted(dropped, 'listen overflow')} since this netns began" if dropped else ""
 
@@ -372,7 +372,7 @@ def headroom_assumption(headroom: Headroom) -> str:
 
 
 def memory_fits_text(headroom: Headroom) -> str:
-    """How many more sockets fit into memory: `1 230 000`; a range if the buffers are one; `≤ 381 000` if a bound."""
+    """Number of sockets that fit into memory: `1 230 000`; a range if the buffers are one; `≤ 381 000` if a bound."""
     most = units.rough_count(headroom.sockets, up=headroom.is_at_most)
     if memory_most_text(headroom):
         return f"{units.rough_count(headroom.with_reclaim_low)} to {most}"
@@ -380,7 +380,7 @@ def memory_fits_text(headroom: Headroom) -> str:
 
 
 def memory_most_text(headroom: Headroom) -> str:
-    """How many more sockets fit into memory if buffers are at their least: `at most 1 260 000`.
+    """The number of sockets that fit into memory if buffers are at their least: `at most 1 260 000`.
 
     The text is empty if what fits with buffers at their most is not known, or is no other number.
     """

@@ -302,7 +302,7 @@ def _full_bytes_text(plan: Plan) -> str:
 
 
 def _sharing_text(plan: Plan) -> str:
-    """How client sockets share bind buckets if as many connections are open as fit; empty if as in the plan itself."""
+    """The way client sockets share bind buckets if as many are open as fit; empty if as in the plan itself."""
     memory = next((limit for limit in plan.limits if limit.name == "memory"), None)
     fits = plan.connections_before_reclaim or (None if memory is None else memory.connections)
     each, full, request = plan.bytes_per_connection, plan.full_bytes_per_connection, plan.request

@@ -126,8 +126,8 @@ def _facts(ledger: Ledger, row: CacheLine, attributes: CacheAttributes | None) -
         moment = f"; {OTHER_MOMENT}" if _other_moment(row, attributes) else ""
         yield (
             "slabs",
-            f"{units.count(slabs)}: {units.count(full)} full, {units.count(partial)} partly full,"
-            f" {units.count(on_cpus)} held by CPUs, on their lists or in use for new objects{moment}",
+            f"{units.count(slabs)}: {units.count(full)} full, {units.count(partial)} partly used,"
+            f" {units.count(on_cpus)} on CPUs, on their lists or in use for new objects{moment}",
         )
     loss = slab_loss(row, _struct_bytes(row, attributes))
     if loss is not None and loss.total_bytes:

@@ -212,7 +212,7 @@ class TcpMemory(NamedTuple):
     """Number of mini-sockets in TIME_WAIT when the slabs were counted; None if unknown."""
 
     outdated_because: str | None = None
-    """Why the total is only an estimate: many sockets were opened or closed after the slabs were counted. None if not.
+    """The reason why the total is only an estimate: sockets opened or closed after the slabs were counted. Else None.
 
     `bytes` and the bounds then belong to the present sockets, as do `counted_at_s` and the numbers of sockets.
     """

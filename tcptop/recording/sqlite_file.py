@@ -264,7 +264,7 @@ def sqlite_error_text(error: Exception, path: str | None = None) -> str:
 
 
 def _read_only_text(path: str) -> str | None:
-    """Why SQLite cannot write a file, or roll back its journal; None if this user may write the file and its folder."""
+    """The reason why SQLite cannot write a file, or roll back its journal; None if it can write file and folder."""
     with suppress(OSError):
         if os.lstat(f"{path}-journal").st_size:
             return KILLED

@@ -375,7 +375,7 @@ def _memory(ledger: Ledger, width: int, first: Ledger | None) -> Iterator[str]:
 
 
 def _growth_text(first: Ledger, ledger: Ledger) -> str:
-    """How much TCP's memory has grown since the first sample of the recording."""
+    """The growth of TCP's memory since the first sample of the recording."""
     before, after = first.tcp_memory, ledger.tcp_memory
     is_known = before.bytes is not None and after.bytes is not None and not before.missing and not after.missing
     start_s, end_s = first.taken_at_unix_s, ledger.taken_at_unix_s

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from tcptop.explanation import PAGES, Page, explain_word
 from tcptop.ledger import Ledger
 from tcptop.text.line import paragraph, text_of
+from tcptop.text.printable import printable
 
 
 def overview_text(ledger: Ledger, columns: int) -> str:
@@ -30,8 +31,15 @@ def page_text(ledger: Ledger, name: str, columns: int) -> str | None:
 
 
 def _page_lines(ledger: Ledger, page: Page, columns: int) -> list[str]:
-    kernel = f"Linux {ledger.host.kernel}" if ledger.host.kernel else "an unknown kernel"
-    return [f"{page.title} - {kernel}", "", *(text_of(line).rstrip() for line in page.lines(ledger, columns))]
+    host = ledger.host
+    kernel = f"Linux {host.kernel}" if host.kernel else "an unknown kernel"
+    # Beside a saved tree on the screen, an answer about this machine must not pass for one about the tree.
+    where = "this machine" if host.place is None else printable(host.name or host.place.rstrip("/").rpartition("/")[2])
+    return [
+        f"{page.title} - {kernel} of {where}",
+        "",
+        *(text_of(line).rstrip() for line in page.lines(ledger, columns)),
+    ]
 
 
 def _text(lines: Sequence[str]) -> str:

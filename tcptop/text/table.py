@@ -312,6 +312,9 @@ def table_lines(headings: Sequence[Heading], rows: Sequence[TableRow], columns: 
 
 
 def fact_lines(title: str, text: str, columns: int, width: int = 11, role: Role = "dim") -> list[Line]:
-    """Lines with a title on the left and a text on the right. The title is padded to `width`, and the text wraps."""
-    texts = wrap_text(text, max(10, columns - width - 2))
+    """Lines with a title on the left and a text on the right. The title is padded to `width`, and the text wraps.
+
+    As in paragraphs of pages, the last column stays free.
+    """
+    texts = wrap_text(text, max(10, columns - width - 3))
     return [((f" {title if not index else '':<{width}} ", role), (part, "text")) for index, part in enumerate(texts)]

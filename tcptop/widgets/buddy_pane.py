@@ -282,7 +282,7 @@ def _zone_lines(zone: ZoneMemory, page_bytes: int | None, columns: int, age: str
     if zone.unusable_index is not None and zone.free_pages:
         texts = tuple("" if share < 0.01 else units.hundredths(share) for share in zone.unusable_index)
         if any(texts):
-            lines.append(BlockRow("  fragmentation", None, free_text="", texts=texts))
+            lines.append(BlockRow("  fragmentation:", None, free_text="", texts=texts))
     lines += _watermark_lines(zone, empty_types, columns)
     if zone.pageblocks:
         counts = ", ".join(f"{name} {units.count(count)}" for name, count in zone.pageblocks.items() if count)

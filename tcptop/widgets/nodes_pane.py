@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import groupby
 from typing import ClassVar
 
@@ -137,6 +138,8 @@ class NodesPane(ScrollPane):
         def __init__(self, node: int) -> None:
             super().__init__()
             self.node = node
+
+    LEGEND_ROLES: ClassVar[Mapping[str, Role]] = BAR_ROLES
 
     _cursor_index = 0
     _chosen: int | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from itertools import zip_longest
+from typing import ClassVar
 
 from rich.segment import Segment
 from rich.style import Style as RichStyle
@@ -84,6 +85,9 @@ class Pane(Widget):
     }
     """
 
+    LEGEND_ROLES: ClassVar[Mapping[str, Role]] = {}
+    """The roles of the signs of a legend in the title, which have the colours of the bars that they explain."""
+
     def __init__(self, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 (as Textual)
         super().__init__(id=id, classes=classes)
         self._lines: tuple[Line, ...] = ()
@@ -92,7 +96,7 @@ class Pane(Widget):
 
         The rows are counted from the top of the widget's box.
         """
-        self._titles = ("", "", False)
+        self._titles = ("", "", False, False)
         self._styles: dict[str, RichStyle] = {}
         self._ledger: Ledger | None = None
         self._view = View()
@@ -194,7 +198,8 @@ class Pane(Widget):
         If the title line is too short for both the title and the note, the note is left out. If the pane has a box, the
         note stands in the lower edge of the box instead.
         """
-        old, self._titles = self._titles, (title, note, self.has_focus)
+        in_time_wait = self.app.has_class(TIME_WAIT_CLASS)
+        old, self._titles = self._titles, (title, note, self.has_focus, in_time_wait)
         # Many titles change with each sample. Textual's properties for titles are not used, because they would refresh
         # the whole pane each time.
         if old == self._titles:
@@ -205,7 +210,12 @@ class Pane(Widget):
             self._changed.add(self.outer_size.height - 1)
             return
         start = "" if self.styles.border_left[0] else " "  # if there is a left border, Textual adds the space
-        content = Content(self._terminal_text(f"{start}{title} " if title else ""))
+        shown = f"{start}{title} " if title else ""
+        content = Content(self._terminal_text(shown))
+        for at, sign in enumerate(shown):
+            if sign in self.LEGEND_ROLES:
+                styles = TIME_WAIT_STYLES if in_time_wait else ROLE_STYLES
+                content = content.stylize(styles[self.LEGEND_ROLES[sign]], at, at + 1)
         if self.has_focus:
             legend = LEGEND.search(content.plain)
             end = legend.start() + 1 if legend is not None else len(content.plain)

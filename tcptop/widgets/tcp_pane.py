@@ -409,7 +409,13 @@ def detail_lines(ledger: Ledger, slow: Ledger, mode: AccountingMode, columns: in
             "RAM available",
             units.size(host.memory_available_bytes),
             # The use of the CPU beside an amount of memory would read as a share of it.
-            (*(f"of {memory_size}; {each}" for each in busy), f"of {memory_size}"),
+            # It may be less than the memory that the pane of free blocks calls free.
+            (
+                *(f"of {memory_size}, after reserves; {each}" for each in busy),
+                *(f"of {memory_size}; {each}" for each in busy),
+                f"of {memory_size}, after reserves",
+                f"of {memory_size}",
+            ),
         ),
         ("in use", units.count(counts.inuse_of_both), (f"this netns: {families}", f"here: {families}", "this netns")),
         ("orphans", units.count(counts.orphans), ("machine",)),

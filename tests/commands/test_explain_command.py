@@ -14,7 +14,7 @@ from pathlib import Path
 
 import forked_program
 import pytest
-from recorded import slab_rows, text, write_tree
+from recorded import copy_recording, slab_rows, text, write_tree
 
 from tcptop.explanation import PAGES
 from tcptop.explanation.glossary import ENTRIES
@@ -72,7 +72,35 @@ def test_without_a_name_it_prints_the_socket_tree_the_catalogue_and_all_page_nam
 def test_every_page_names_its_kernel() -> None:
     for page in PAGES:
         first = explain_text(page.name).splitlines()[0]
-        assert first == f"{page.title} - Linux 6.1.0-56-amd64"
+        assert first.startswith(f"{page.title} - Linux 6.1.0-56-amd64 of ")
+
+
+def test_an_answer_says_whether_it_is_about_this_machine_or_a_saved_tree(tmp_path: Path) -> None:
+    tree_of_another = copy_recording("6.1-4n", "established", tmp_path / "saved-tree")
+    first = explain_text("SYN_SENT", root=str(tree_of_another)).splitlines()[0]
+    assert first == f"Sockets by state - Linux 6.1.0-56-amd64 of {tree_of_another.name}"
+    own = explain_text("SYN_SENT", root=None).splitlines()[0]
+    assert own == f"Sockets by state - Linux {os.uname().release} of this machine"
+
+
+@pytest.mark.parametrize(
+    ("word", "entry", "words"),
+    [
+        ("alarm", "alarm", "A limit whose state is NEAR"),
+        ("known", "headroom", "Only known limits count"),
+        ("pressure", "pressure", "its own flag is set, whatever the use is"),
+        ("in states", "in states", "`all but` names the states without it"),
+        ("one slab", "one slab", "a bar of one slab"),
+        ("one object", "one object", "a map of its struct"),
+        ("partly full", "partly used", "free ones"),
+        ("held by CPUs", "on CPUs", "taken for itself"),
+        ("after reserves", "RAM available", "less than the free memory"),
+    ],
+)
+def test_a_word_of_the_screen_has_its_own_entry_first(word: str, entry: str, words: str) -> None:
+    _, _, first, *rest = explain_text(word).splitlines()
+    assert first.strip() == entry
+    assert words in " ".join(" ".join(rest).split())
 
 
 @pytest.mark.parametrize("name", ["TCP", "tcp_sock", "struct tcp_sock"])
@@ -241,7 +269,8 @@ def test_an_empty_root(tmp_path: Path) -> None:
 
 def test_a_word_with_its_meaning_and_its_file() -> None:
     output = " ".join(explain_text("Watermarks").split())
-    assert output.startswith("watermark - Linux 6.1.0-56-amd64 watermark Three counts of free pages")
+    assert output.startswith("watermark - Linux 6.1.0-56-amd64 of ")
+    assert " watermark Three counts of free pages" in output
     assert "From: /proc/zoneinfo" in output
 
 

@@ -81,6 +81,14 @@ def test_no_line_is_wider_than_the_columns(kernel: str, phase: str, columns: int
         assert cell_len(widest) <= columns, (page.name, widest)
 
 
+@pytest.mark.parametrize("columns", [60, 76, 98, 116])
+def test_the_text_of_a_cache_leaves_the_last_column_free(columns: int) -> None:
+    figures = ledger("6.1-4n", "established")
+    for page in all_pages(figures):
+        if page.cache is not None:
+            assert max(map(cell_len, draw(page, figures, columns))) < columns, page.name
+
+
 @each_recording
 def test_no_figure_of_a_table_is_cut_on_40_columns(kernel: str, phase: str) -> None:
     """36 columns inside the border: a row's name goes above its figures, and all figures of a wide table remain."""

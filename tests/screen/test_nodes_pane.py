@@ -19,7 +19,8 @@ from tcptop.text.line import text_of
 from tcptop.widgets.caches_pane import node_shares_texts
 from tcptop.widgets.explain_screen import ExplainPane
 from tcptop.widgets.key_line import KeyLine
-from tcptop.widgets.nodes_pane import BAR_WIDTH, FREE, OTHER, TCP, TRACE, NodesPane, node_bar, node_lines
+from tcptop.widgets.nodes_pane import BAR_ROLES, BAR_WIDTH, FREE, OTHER, TCP, TRACE, NodesPane, node_bar, node_lines
+from tcptop.widgets.pane import ROLE_STYLES, TIME_WAIT_STYLES
 
 WIDTHS = range(34, 121)
 
@@ -273,6 +274,18 @@ async def test_bars_and_their_signs_keep_their_colours_where_a_node_or_the_title
             title.plain[span.start : span.end] for span in title.spans if "reverse" in str(span.style)
         )
         assert reversed_text.strip() == "Nodes", "one mark without holes, which ends before the legend"
+        for mode in ("full", "time_wait"):
+            pane = app.query_one(NodesPane)
+            title = pane._border_title
+            assert title is not None
+            styles = TIME_WAIT_STYLES if mode == "time_wait" else ROLE_STYLES
+            of_signs = {
+                title.plain[span.start : span.end]: span.style for span in title.spans if span.style != "reverse"
+            }
+            for sign in (TCP, OTHER, FREE):
+                assert of_signs[sign] == styles[BAR_ROLES[sign]], "the colour of the bars"
+            await pilot.press("m")
+            await pilot.pause()
 
 
 @pytest.mark.parametrize(("free", "words"), [("low", ""), ("under low", " below low"), ("under min", " below min")])
