@@ -51,6 +51,9 @@ RECORDED: Mapping[str, str] = {
         "tcptop_connection_now_bytes or tcptop_connection_now_low_bytes or tcptop_connection_now_high_bytes"
     ),
     "tcptop:tcp_memory_bytes:best": "tcptop_tcp_memory_bytes or tcptop_tcp_memory_low_bytes",
+    "tcptop:node_local_headroom_sockets:best": (
+        "tcptop_node_local_headroom_sockets or tcptop_node_local_headroom_high_sockets"
+    ),
     "tcptop:state_sockets:least": "tcptop_state_sockets or tcptop_state_low_sockets",
     "tcptop:state_buffers_charged_bytes:least": (
         "tcptop_state_buffers_charged_bytes or tcptop_state_buffers_charged_low_bytes"
@@ -63,7 +66,7 @@ RECORDED: Mapping[str, str] = {
 }
 """Recording rules: each rule gives a figure, or the figure's lower bound if the figure is known within bounds.
 
-The average may have an upper bound alone.
+The average and the headroom of a node may have an upper bound alone.
 """
 
 LIMIT_ALERTS: Mapping[str, tuple[str, int, int]] = {

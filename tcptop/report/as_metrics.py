@@ -358,10 +358,12 @@ def _node_free_bytes(ledger: Ledger, index: int) -> Value:
     return None if pages is None or page_bytes is None else pages * page_bytes
 
 
-def _node_local(ledger: Ledger, index: int) -> Value:
+def _node_local(ledger: Ledger, _: MetricOptions) -> Iterator[tuple[Values, Bounds]]:
     headroom = ledger.headroom["full"]
-    node = headroom.nodes.get(ledger.nodes[index].node)
-    return None if node is None or headroom.is_at_most else node.local
+    for node in ledger.nodes:
+        of_node = headroom.nodes.get(node.node)
+        local = None if of_node is None else of_node.local
+        yield (str(node.node),), Bounds(None if headroom.is_at_most else local, local)
 
 
 def _free_blocks(ledger: Ledger, options: MetricOptions) -> Iterator[tuple[Values, Value]]:
@@ -624,11 +626,11 @@ METRICS: tuple[Metric | BoundedMetric, ...] = (
         ("node",),
         _of_nodes(lambda ledger, index: ledger.nodes[index].tcp_slabs_free),
     ),
-    Metric(
-        "tcptop_node_local_headroom_sockets",
-        "New sockets of the machine after which a node's CPUs take memory of other nodes; no limit.",
+    BoundedMetric(
+        "tcptop_node_local_headroom_{}sockets",
+        "New sockets of the machine after which a node's CPUs take memory of other nodes; no limit",
         ("node",),
-        _of_nodes(_node_local),
+        _node_local,
     ),
     Metric(
         "tcptop_node_free_blocks",

@@ -88,10 +88,10 @@ def test_each_figure_that_comes_and_goes_with_its_bounds_has_a_rule_and_panels_w
     recorded = {rule["expr"] for rule in RULES["groups"][0]["rules"]}
     for row in METRICS:
         if isinstance(row, BoundedMetric):
-            exact, low = row.name.format(""), row.name.format("low_")
-            assert any(each.startswith(f"{exact} or {low}") for each in recorded), exact
+            exact, low, high = (row.name.format(form) for form in ("", "low_", "high_"))
+            assert any(each.startswith((f"{exact} or {low}", f"{exact} or {high}")) for each in recorded), exact
             of_exact = [each for each in expressions() if re.search(rf"\b{exact}\b", each)]
-            assert all(re.search(rf"\b{exact}\S* or {low}\b", each) for each in of_exact), exact
+            assert all(re.search(rf"\b{exact}\S* or ({low}|{high})\b", each) for each in of_exact), exact
 
 
 def test_each_alert_fires_in_one_test_and_is_quiet_in_another() -> None:

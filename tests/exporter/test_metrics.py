@@ -52,6 +52,17 @@ def test_a_figure_is_exact_or_within_bounds_but_not_both(kernel: str, phase: str
             assert all(low[labels] < high[labels] for labels in low.keys() & high.keys()), row.name
 
 
+def test_a_nodes_headroom_that_is_an_upper_bound_has_its_own_series() -> None:
+    figures = ledger("6.1-4n", "established")
+    bounded = {mode: each._replace(is_at_most=True) for mode, each in figures.headroom.items()}
+    exact, high = (f"tcptop_node_local_headroom_{form}sockets" for form in ("", "high_"))
+    before, found = samples(figures), samples(figures._replace(headroom=bounded))
+    of_nodes = {labels: value for (name, labels), value in before.items() if name == exact}
+    assert of_nodes.keys() == {("0",), ("1",), ("2",), ("3",)}
+    assert {labels: value for (name, labels), value in found.items() if name == high} == of_nodes
+    assert exact not in {name for name, _ in found}
+
+
 @pytest.mark.parametrize(("kernel", "most"), [("6.1-1n", 170), ("6.1-8n", 280)])
 def test_the_series_stay_below_the_cap(kernel: str, most: int) -> None:
     for phase in ("base", "established", "halfclosed", "timewait"):
