@@ -29,6 +29,9 @@ MAY_LACK_DATA = {"Events", "Sources that cannot be read", "Average per socket"}
 SOCKETS_AT_REST = 20
 BOUNDED = {row.name.format(form) for row in METRICS if isinstance(row, BoundedMetric) for form in ("", "low_", "high_")}
 
+NEVER_UNKNOWN = ("tcptop:connection_slab_bytes:best", "tcptop:tcp_memory_bytes:best", "tcptop:limit_ratio:least")
+"""Recorded figures that are known, exactly or within bounds, whatever the sockets do."""
+
 CONFIG = """\
 global: {{scrape_interval: {every_s}s, evaluation_interval: {every_s}s}}
 rule_files: ["{rules}"]
@@ -81,13 +84,18 @@ def assert_steady(prometheus: Prometheus, window: str) -> None:
 
     A figure per socket, and a headroom, change between exact, within bounds and unknown with the number of sockets: the
     average of a few sockets is not known. While other programs open and close thousands of sockets, such series come
-    and go rightly, and their number is asserted only of a machine at rest.
+    and go rightly, and their number is asserted only of a machine at rest. The recording rules join them to series that
+    do not come and go.
     """
     found = prometheus.get("query", query=f'{{__name__=~"tcptop_.*"}}{window}')["result"]
     counts = {tuple(sorted(each["metric"].items())): len(each["values"]) for each in found}
     steady = {labels: count for labels, count in counts.items() if dict(labels)["__name__"] not in BOUNDED}
     assert len(steady) > 80
     assert not {labels: count for labels, count in steady.items() if count < max(counts.values()) - 1}
+    for name in NEVER_UNKNOWN:
+        joined = [len(each["values"]) for each in prometheus.get("query", query=name + window)["result"]]
+        assert joined
+        assert min(joined) >= max(counts.values()) - 2, name
     sockets = "tcptop_sockets_allocated" + window
     if prometheus.values(f"max_over_time({sockets}) - min_over_time({sockets})")[0] <= SOCKETS_AT_REST:
         assert prometheus.values(f"sum_over_time(scrape_series_added[{WINDOW_S - 10}s])")[0] <= 10
