@@ -66,8 +66,10 @@ def test_the_use_of_the_cpus_is_called_the_machines(columns: int) -> None:
     figures = figures._replace(host=figures.host._replace(cpu_busy_percent=99.2))
     [line] = [line for line in map(text_of, detail_lines(figures, figures, "full", columns)) if "RAM" in line]
     # The amount beside it is never a share of the memory.
-    assert re.search(r"GiB of [\d.]+ GiB(, after reserves)?(; (machine's )?CPU 99 %)?$", line.replace("  ", " "))
-    assert ("CPU 99 %" in line) == (columns >= 50)
+    assert re.search(
+        r"GiB of [\d.]+ GiB(, after reserves)?(; (machine's CPU|(all )?CPUs) 99 %)?$", line.replace("  ", " ")
+    )
+    assert bool(re.search("CPUs? 99 %", line)) == (columns >= 50)
     assert ("machine's CPU" in line) == (columns >= 60)
     page = explain_word(figures, "CPU")
     assert page is not None
