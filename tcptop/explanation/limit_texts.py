@@ -627,8 +627,8 @@ def memory_use_text(ledger: Ledger, mode: AccountingMode) -> str:
     if excess_bytes > 0:
         return (
             f"USED of memory is MemTotal less MemAvailable. MemAvailable leaves out {size} that sockets can take: pages"
-            " between the low and the high watermarks, and free pages on lists of CPUs. So USED plus what fits exceeds OF"
-            f" by {size}."
+            " between the low and the high watermarks, and free pages on lists of CPUs. So USED plus what fits exceeds"
+            f" OF by {size}."
         )
     return (
         f"USED of memory is MemTotal less MemAvailable. MemAvailable counts {size} that sockets cannot take, such as"

@@ -47,3 +47,16 @@ def test_the_bar_rounds_the_idle_part_as_the_text_beside_the_average(tenths: int
 @pytest.mark.parametrize(("columns", "rows"), SIZES)
 def test_a_few_idle_objects_are_not_named(columns: int, rows: int) -> None:
     assert "idle" not in texts(0.01, columns, rows).splitlines()[0]
+
+
+@pytest.mark.parametrize("columns", range(22, 100))
+def test_every_average_is_called_one_and_its_least_number_is_one_of_sockets(columns: int) -> None:
+    cost = ledger_of(tree("6.1-4n")).costs["full"]
+    assert cost.now_bytes is not None
+    cost = cost._replace(idle_bytes_per_socket=0.02 * cost.now_bytes)
+    for held, label in ((None, "average"), ("sockets change faster than slabinfo is read", "(earlier|old) average")):
+        first = text_of(figure_lines(cost._replace(now_held_because=held), columns, 5)[0])
+        assert re.search(label, first) or columns < 40, first
+    because = "an average needs 800 sockets"
+    lines = figure_lines(cost._replace(now_bytes=None, now_unknown_because=because), columns, 5)
+    assert not any(re.search("(below|<) 800(?! sockets)", text_of(line)) for line in lines)
