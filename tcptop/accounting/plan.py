@@ -185,7 +185,7 @@ def first_request(snapshot: Snapshot, ledger: Ledger) -> tuple[PlanRequest, str]
     elif fits is not None and fits >= 2:
         number = fits // 2
         step = 10 ** max(0, len(str(number)) - 2)
-        number, reason = number // step * step, "about half of what fitted when the form opened"
+        number, reason = number // step * step, "about half of what fitted on opening"
     else:
         number, reason = UNGUIDED, "an example: what fits now is not known"
     headroom, rows = ledger.headroom["full"], ledger.limits["full"].rows
@@ -464,23 +464,25 @@ def _with_range_of_buffers(limit: PlanLimit, needs: Needs, needs_of: Callable[[i
 
     The limit is unchanged if the buffers are no range, or one of at most EXACT_SHARE of the plan, as in the headroom.
     """
-    if limit.connections is None or limit.connections_are_at_most or limit.free is None or needs.missing:
-        return limit
-
-    def range_of(planned: Needs) -> float:
-        return sum(part.high_bytes - part.bytes for part in planned.parts if part.object == PLANNED_BUFFERS)
-
-    if range_of(needs) <= EXACT_SHARE * (needs.memory[1] - range_of(needs)):
+    if limit.connections is None or limit.connections_are_at_most or limit.free is None or not _buffer_range(needs):
         return limit
 
     def least(number: int) -> float:
         planned = needs_of(number)
-        return planned.memory[1] - range_of(planned)
+        return planned.memory[1] - _buffer_range(planned)
 
     most = max(limit.high_connections or 0, _most_connections(limit.free, least) or 0)
     if most <= limit.connections:
         return limit
     return limit._replace(high_connections=most, connections_are_at_least=True)
+
+
+def _buffer_range(needs: Needs) -> float:
+    """The bytes between the bounds on the buffers; 0 if they are at most EXACT_SHARE of the plan, or not known."""
+    if needs.missing:
+        return 0.0
+    found = sum(part.high_bytes - part.bytes for part in needs.parts if part.object == PLANNED_BUFFERS)
+    return found if found > EXACT_SHARE * (needs.memory[1] - found) else 0.0
 
 
 def _most_connections(free: float, amount_of: Callable[[int], float]) -> int | None:
@@ -567,13 +569,17 @@ def _by_node(
         if headroom.bytes_per_socket is not None
     }
     in_all = fit_into(sum(free_bytes.values()))
-    each = 0.0
+    each = least_each = 0.0
     if in_all is not None:
-        each = max(0.0, _most(needs_of(max(1, in_all)).memory) - time_wait_bytes) / max(1, in_all)
+        planned = needs_of(max(1, in_all))
+        each = max(0.0, _most(planned.memory) - time_wait_bytes) / max(1, in_all)
+        least_each = each - _buffer_range(planned) / max(1, in_all)
     low, high = total_bytes
     nodes: dict[int, PlanNode] = {}
     for number, share in shares.items():
         free, part = free_bytes.get(number), share or 0.0
-        fits = int(max(0.0, free - time_wait_bytes * part) / each) if free is not None and each else None
-        nodes[number] = PlanNode(low * part, free, fits, None if high == inf else high * part)
+        left = None if free is None else max(0.0, free - time_wait_bytes * part)
+        fits, most = (int(left / size) if left is not None and size > 0 else None for size in (each, least_each))
+        most = None if most == fits else most
+        nodes[number] = PlanNode(low * part, free, fits, None if high == inf else high * part, most)
     return nodes

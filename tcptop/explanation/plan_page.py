@@ -37,6 +37,7 @@ from tcptop.ledger.plan import (
     LimitVerdict,
     Plan,
     PlanLimit,
+    PlanNode,
     PlanPart,
     PlanRequest,
     PlanSysctl,
@@ -122,7 +123,7 @@ def plan_page(
             *pressure_lines(plan, columns),
             *not_counted_lines(plan, columns),
             *look_lines(ledger, plan, columns),
-            *comparison_lines(ledger, plan, columns),
+            *comparison_lines(ledger, plan, columns, is_form=True),
         ],
         sysctl_lines(plan, columns),
         [*_bars(plan, columns), *_action_lines(ledger, plan, columns)],
@@ -284,9 +285,7 @@ def _sum_text(plan: Plan) -> str:
     holds = f"{before} more without reclaim (free memory alone), {fit} with it (page cache is given up)"
     if before == fit != units.UNKNOWN:
         holds = f"{fit} more, no reclaim needed"
-    full = _full_bytes_text(plan)
-    at_full = f", at {full} each ({_sharing_text(plan)} then)" if full else ""
-    return f"{one} per connection, {total_text(plan)} in all. Memory holds {holds}{at_full}: {assumed}."
+    return f"{one} per connection, {total_text(plan)} in all. Memory holds {holds}: {assumed}."
 
 
 def _full_bytes_text(plan: Plan) -> str:
@@ -533,14 +532,14 @@ def node_lines(plan: Plan, columns: int, sign: Signs = str) -> list[Line]:
         return paragraph(" By node: not known, since no file counts all TCP slabs by node.", columns - 1, "text")
     if len(plan.nodes) < 2:
         return []
-    most = "≤ " if plan.high_bytes is None else ""
+    is_at_most = plan.high_bytes is None
     rows = [
         TableRow(
             (
                 str(number),
                 _size_span(node.bytes, node.high_bytes),
                 units.size(node.free_bytes),
-                f"{'' if node.connections is None else most}{units.rough_count(node.connections, up=bool(most))}",
+                _node_fits_text(node, is_at_most),
             ),
             "above its own free memory"
             if number in plan.full_nodes
@@ -562,6 +561,14 @@ def node_lines(plan: Plan, columns: int, sign: Signs = str) -> list[Line]:
             f" By node: a guess from {present}, too few to tell where new ones go.", columns - 1, "warning"
         )
     return lines
+
+
+def _node_fits_text(node: PlanNode, is_at_most: bool) -> str:
+    """The number of planned connections that fit into a node's free memory, as `_connections`: `≥` with a range."""
+    if node.connections is None:
+        return units.UNKNOWN
+    sign = "≤ " if is_at_most else "≥ " if node.high_connections is not None else ""
+    return f"{sign}{units.rough_count(node.connections, up=is_at_most)}"
 
 
 def limit_lines(plan: Plan, columns: int, sign: Signs = str) -> list[Line]:
@@ -762,7 +769,9 @@ def remarks(ledger: Ledger, plan: Plan, is_form: bool = False) -> Iterator[str]:
 
     If `is_form` is true, the remarks name the fields of the form instead of the options of the command.
     """
-    request = plan.request
+    request, full = plan.request, _full_bytes_text(plan)
+    if full:
+        yield f"What fits into memory is counted at {full} per connection: {_sharing_text(plan)} then."
     for text in (main_screen_text(ledger, plan), memory_use_text(ledger, "full")):
         if text:
             yield text
@@ -909,10 +918,11 @@ def main_screen_text(ledger: Ledger, plan: Plan) -> str:
     )
 
 
-def comparison_lines(ledger: Ledger, plan: Plan, columns: int, sign: Signs = str) -> list[Line]:
+def comparison_lines(ledger: Ledger, plan: Plan, columns: int, sign: Signs = str, is_form: bool = False) -> list[Line]:
     """The line below the verdict that compares the number of sockets that fit into memory with that of the main screen.
 
-    There is no such line if the numbers differ by at most MAX_SHARE_APART.
+    There is no such line if the numbers differ by at most MAX_SHARE_APART; the form, which begins as the main screen,
+    then has a short one if they look different.
     """
     headroom, each = ledger.headroom["full"], _socket_bytes(plan)
     memory = next((limit for limit in plan.limits if limit.name == "memory"), None)
@@ -924,9 +934,12 @@ def comparison_lines(ledger: Ledger, plan: Plan, columns: int, sign: Signs = str
     least, most = (number * plan.request.sockets // plan.request.connections for number in (memory.connections, high))
     theirs = headroom.with_reclaim_low if memory_most_text(headroom) else headroom.sockets
     pairs = ((least, theirs or 0), (most, headroom.sockets))
-    if all(abs(one - other) <= MAX_SHARE_APART * other for one, other in pairs):
-        return []
     ours = _connections_range(memory._replace(connections=least, high_connections=most if most > least else None))
+    if all(abs(one - other) <= MAX_SHARE_APART * other for one, other in pairs):
+        main = memory_fits_text(headroom)
+        why = "has one local port for each client" if least > (theirs or 0) else "has each part at its least"
+        text = f"memory for {main} more on the main screen, which {why}"
+        return paragraph(sign(text), columns - 1, "dim") if is_form and ours != main else []
     text = (
         f"memory: the main screen says {memory_fits_text(headroom)} more fit, half client side, at"
         f" {socket_bytes_text(headroom)} each; this plan {ours}, {SIDE_WORDS[plan.request.side]}, at"

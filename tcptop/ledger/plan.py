@@ -217,6 +217,8 @@ class PlanNode(NamedTuple):
     free memory of all nodes is in use; None if unknown."""
     high_bytes: float | None = None
     """Upper bound on the planned bytes; None if there is no upper bound."""
+    high_connections: int | None = None
+    """`connections` with buffers at their least, if the buffers are a range; otherwise None."""
 
 
 class PlanBuffers(NamedTuple):

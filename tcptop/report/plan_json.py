@@ -113,6 +113,7 @@ def _node(node: PlanNode) -> Json:
         "high_bytes": _whole(node.high_bytes),
         "free_bytes": _whole(node.free_bytes),
         "connections": node.connections,
+        "high_connections": node.high_connections,
     }
 
 

@@ -555,8 +555,9 @@ def test_the_size_by_which_what_fits_is_divided_has_its_true_reason(
 ) -> None:
     """Bind buckets are shared from 65 536 client sockets on; what fits may be more or fewer than is planned."""
     output = " ".join(run("--root", str(tree("6.1-8n", "established")), *arguments)[1].split())
-    assert re.findall(r"([a-z ]+ share [a-z ]+) then\)", output) == ([expected] if expected else [])
-    assert bool(re.search(r"Memory holds [^:]*, at <= [\d ]+ B each", output)) == bool(expected)
+    assert re.findall(r": ([a-z ]+ share [a-z ]+) then\.", output) == ([expected] if expected else [])
+    assert bool(re.search(r"What fits into memory is counted at <= [\d ]+ B per connection", output)) == bool(expected)
+    assert not re.search(r"Memory holds [^:]*, at ", output)
 
 
 def test_the_sentence_on_a_full_limit_is_on_the_first_limit_of_the_verdict() -> None:
@@ -1478,7 +1479,7 @@ def test_what_fits_stands_beside_the_bytes_by_which_it_is_divided(run: Run, time
     one, full = (
         int(found.replace(" ", ""))
         for found in re.search(  # type: ignore[union-attr]
-            r"<= ([\d ]+) B per connection.* at <= ([\d ]+) B each \(client sockets share", text
+            r"<= ([\d ]+) B per connection.* counted at <= ([\d ]+) B per connection: client sockets share", text
         ).groups()
     )
     assert full < one

@@ -263,7 +263,7 @@ async def test_few_sockets_are_not_doubled() -> None:
         assert first.headroom_sockets is not None
         planned = app.screen.query_one(PlanPane).form.request.connections
         assert first.headroom_sockets * 0.4 < planned <= first.headroom_sockets / 2
-        assert "about half of what fitted when the form opened" in page_text(app)
+        assert "about half of what fitted on opening" in page_text(app)
 
 
 WRONG = [
@@ -614,3 +614,13 @@ async def test_the_bars_leave_two_blanks_between_the_columns(size: tuple[int, in
             texts = re.split(r" {2,}", row.strip())
             assert all(len(re.findall(r"\d[\d ]*(?: [KMG]iB)?$", text)) <= 1 for text in texts)
             assert not any(re.search(r"\d{1,3} \d{3} \d{1,2} ", text) for text in texts)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=str)
+async def test_the_form_says_at_each_size_why_it_has_its_number_and_what_it_plans(size: tuple[int, int]) -> None:
+    async with tree_app(tree("6.1-8n", "base")).run_test(size=size) as pilot:
+        app = await wait_for_app(pilot)
+        await pilot.press("m", "M")
+        await pilot.pause()
+        assert "about half of what fitted on opening; type a number" in screen_text(app)
+        assert "Plan of open sockets" in screen_text(app)
