@@ -127,6 +127,8 @@ def _memory_sentences(ledger: Ledger, headroom: Headroom) -> Iterator[str]:
     if headroom.without_reclaim_low is not None and headroom.without_reclaim_high is not None:
         low, high = units.rough_count(headroom.without_reclaim_low), units.rough_count(headroom.without_reclaim_high)
         if low != high:
+            # An upper bound, as in the sentence above.
+            high = units.rough_count(headroom.without_reclaim_high, up=True)
             yield f"In free memory, before reclaim: {low} to {high}; fewer if slabs must be of the smallest order."
     without_cpus = {node.node for node in ledger.nodes if node.cpus == 0}
     near = [

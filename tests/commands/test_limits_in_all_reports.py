@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from recorded import copy_recording, write_tree
+from recorded import copy_recording, tree, write_tree
 
 from tcptop.cli import main
 
@@ -160,3 +160,11 @@ def test_the_first_limit_has_the_low_end_of_what_fits_into_memory(
     assert headroom["first_limit_is_at_least"] == (high is not None)
     assert headroom["first_limit_or"] == (["file_max"] if " or " in names else [])
     assert re.search(r" memory ok .* ≥ 633 000 scope machine at most 1 260 000; ", text)
+
+
+@pytest.mark.parametrize(("kernel", "phase"), [("6.1-1n", "halfclosed"), ("6.18-1n", "established")])
+def test_what_fits_before_reclaim_has_one_upper_bound(run: Run, kernel: str, phase: str) -> None:
+    text = run("-o", "--root", str(tree(kernel, phase)))
+    below = re.findall(r"In free memory, before reclaim: [\d ]+ to ([\d ]+);", text)
+    above = re.findall(r"≤ ([\d ]+) before reclaim", text)
+    assert below == above[:1] != []
