@@ -92,20 +92,15 @@ def machine_headroom(
 
 
 def _average_buffers(sockets: SocketCounts, buffers: BufferMemory | None, cost: ConnectionCost) -> Amount | None:
-    """Bounds on the memory in the buffers of a present socket: the estimate, and the maximum; None if unknown.
-
-    If nothing shows how much of the charge is in use, the lower bound replaces the estimate.
-    """
+    """Bounds on the memory in the buffers of a present socket; None if unknown, and 0 if there is no average."""
     if buffers is None:
         return None
-    is_known = buffers.is_known and cost.now_bytes is not None
     if not sockets.allocated or (cost.now_bytes is None and not cost.buffer_bytes_per_socket):
-        return Amount(0.0, 0.0) if buffers.is_known else None
-    charge = sockets.buffer_bounds or Amount(0, inf)
+        return Amount(0.0, 0.0)
     # Without live segments, nothing shows that a counter within its error is of buffers.
     has_buffers = buffers.bytes or not sockets.buffers_within_error
-    low = min(buffers.bytes if is_known else buffers.bounds.low, charge.low)
-    high = buffers.bounds.high if has_buffers else 0.0
+    charge = sockets.buffer_bounds or Amount(0, inf)
+    low, high = min(buffers.in_use.low, charge.low), buffers.bounds.high if has_buffers else 0.0
     return None if high == inf else Amount(low / sockets.allocated, max(low, high) / sockets.allocated)
 
 

@@ -4,16 +4,26 @@ The charge in /proc/net/sockstat is not exact, because it includes the unused pa
 """
 
 from math import inf
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from tcptop.accounting.cache_table import CacheTable
-from tcptop.accounting.machine import is_of_machine
-from tcptop.kernel.objects import FCLONE, SK_BUFF, SKB_HEAD
+from tcptop.accounting.machine import is_of_machine, release_of
+from tcptop.kernel.objects import FCLONE, MPTCP6_SOCK, MPTCP_SOCK, SK_BUFF, SKB_HEAD
+from tcptop.kernel.release import Release
 from tcptop.ledger import Amount, SocketCounts
-from tcptop.snapshot import Snapshot
+from tcptop.ledger.limits import MAX_LOOK_AGE_S
+from tcptop.recall import Recall, Same
+from tcptop.snapshot import DAMAGED, SOCKET_TABLE, Snapshot
+
+if TYPE_CHECKING:
+    from tcptop.snapshot.socket_table import SocketTable
 
 QUEUED = (SK_BUFF, FCLONE, SKB_HEAD)
 """Objects that a queued segment consists of."""
+
+RESERVE_BELOW_A_UNIT_SINCE: Release = (6, 0)
+"""First kernel release in which a socket gives back what it does not use of its charge, down to less than one unit
+(4890b686f408, include/net/sock.h, sk_mem_uncharge)."""
 
 
 class BufferMemory(NamedTuple):
@@ -21,24 +31,30 @@ class BufferMemory(NamedTuple):
 
     bounds: Amount
     bytes: float
-    """The estimated memory: the charge, minus the error of the charge, minus one unit of the charge for each socket.
+    """The estimated memory; it is within the bounds.
 
-    The estimate is at least the bytes of the live objects of segments. The kernel charges a socket for whole units in
-    advance (include/net/sock.h, sk_mem_charge). The unit is a page, or 4096 bytes on kernels from 4.9 to 5.19. Many
-    sockets with a few bytes each are charged for much more than they hold. Sockets with full queues hold about as much
-    as they are charged for. If the number of free objects that CPUs cache is unknown, all active objects count as live.
-    If slabinfo has no row of segments, none counts as live; if the estimate would then be 0, it is the charge. The
-    estimate exceeds neither the charge nor the upper bound.
+    The kernel charges a socket for whole units in advance (include/net/sock.h, sk_mem_charge). The unit is a page, or
+    4096 bytes on kernels from 4.9 to 5.19. If a look at the sockets has told which share of the charge is in use, the
+    estimate is this share of the charge. Otherwise it is the charge less a part of the last unit of each socket that
+    may be charged: half of it if sockets are charged for many units, and all of it if they are charged for one, as
+    idle ones are. It is at least the bytes of the live objects of segments. If the charge is not above its error, the
+    estimate is those bytes alone, or the charge if slabinfo has no row of segments.
     """
-    is_known: bool = True
-    """False if nothing shows how much of the charge is in use: slabinfo has no row of segments, or the number of free
-    objects that CPUs cache is unknown. The estimate may then be far from the truth."""
+    in_use: Amount
+    """Bounds on the part of the charge that holds data; equal to the estimate after a look.
+
+    The lower bound is the charge less its error and less one unit for each socket, but at least the bytes of the live
+    objects of segments. If the number of free objects that CPUs cache is unknown, all active objects count as live. If
+    nothing shows how much of the charge is in use, the lower bound is that of the memory.
+    """
 
 
 class Segments(NamedTuple):
-    """Bytes of the live objects of queued segments, in the slabinfo rows that only segments use."""
+    """The live objects of queued segments, in the slabinfo rows that only segments use."""
 
     bytes: Amount
+    most: int | None
+    """Upper bound on the number of segments: active objects of the rows of sk_buff; None if a row is not there."""
     has_row: bool
     has_error: bool
     """True if the number of free objects that CPUs cache is known for each row."""
@@ -57,9 +73,10 @@ def buffer_memory(
     """
     if sockets.buffer_bytes is None:
         return None
+    charge = sockets.buffer_bytes
     rows = _segment_bytes(table)
     error_bytes = inf if sockets.buffer_error_bytes is None else sockets.buffer_error_bytes
-    high: float = sockets.buffer_bytes + error_bytes
+    high: float = charge + error_bytes
     meminfo = snapshot.meminfo.value
     if meminfo is not None and is_of_machine(snapshot, page_bytes):
         total, free, cached = meminfo.total_bytes, meminfo.free_bytes, meminfo.cached_bytes
@@ -67,32 +84,84 @@ def buffer_memory(
         if None not in (total, free, cached, slab, anonymous):
             rest = (total or 0) - (free or 0) - (cached or 0) - (slab or 0) - (anonymous or 0)
             high = min(high, max(0, rest) + rows.bytes.high)
-    low = min(rows.bytes.low, max(0, sockets.buffer_bytes - error_bytes), high)
-    surely_used = 0.0
-    if sockets.allocated is not None and sockets.buffer_unit_bytes is not None:
-        surely_used = sockets.buffer_bytes - error_bytes - sockets.allocated * sockets.buffer_unit_bytes
+    release = release_of(snapshot)
+    gives_back = release is not None and release >= RESERVE_BELOW_A_UNIT_SINCE
+    surely_charged = max(0, charge - error_bytes)
+    bounds = Amount(min(rows.bytes.low, surely_charged, high), high)
     live = rows.bytes.low if rows.has_error else rows.bytes.high
-    has_figure = rows.has_row or surely_used > 0 or not sockets.buffer_bytes
-    likely = max(live, surely_used) if has_figure else inf
-    return BufferMemory(
-        Amount(low, high), min(likely, sockets.buffer_bytes, high), is_known=rows.has_error and has_figure
-    )
+    last_units_bytes = _last_units_bytes(table, sockets, None)
+    surely_used = 0 if last_units_bytes is None else surely_charged - last_units_bytes
+    least = max(live, surely_used) if (rows.has_row and rows.has_error) or surely_used > 0 else bounds.low
+    in_use = Amount(min(least, charge, high), min(charge + error_bytes, high))
+    share = _share_in_use(snapshot)
+    if share is not None:
+        likely = share * charge
+    elif sockets.buffers_within_error:
+        likely = live if rows.has_row else charge
+    else:
+        last_units_bytes = _last_units_bytes(table, sockets, rows.most if gives_back else None) or 0
+        part = (1 + last_units_bytes / charge) / 2 if charge else 1.0
+        likely = max(rows.bytes.low, charge - part * last_units_bytes)
+    likely = min(max(bounds.low, likely), charge, high)
+    return BufferMemory(bounds, likely, in_use if share is None else Amount(likely, likely))
+
+
+def _last_units_bytes(table: CacheTable, sockets: SocketCounts, segments: int | None) -> int | None:
+    """The bytes of one unit of the charge for each socket that may be charged; None if unknown.
+
+    These are at most as many as there are units, and as `segments` where a socket without a segment has no charge.
+    An MPTCP sock is charged too, beside the TCP socks of its subflows (net/mptcp/protocol.c, mptcp_prot).
+    """
+    unit, charge = sockets.buffer_unit_bytes, sockets.buffer_bytes
+    if sockets.allocated is None or unit is None or charge is None:
+        return None
+    lines = [table.find(item).line for item in (MPTCP_SOCK, MPTCP6_SOCK)]
+    socks = sockets.allocated + sum(line.active_objects or 0 for line in lines if line is not None)
+    return min((socks if segments is None else min(socks, segments)) * unit, charge)
+
+
+def _share_in_use(snapshot: Snapshot) -> float | None:
+    """The share of the charge that holds data, from the last look at all sockets of the machine; None if unknown."""
+    _recall_share.begin_round()
+    reading = snapshot.socket_table
+    if reading.value is None or reading.state in DAMAGED or SOCKET_TABLE in snapshot.contradictions.sources:
+        return None
+    if snapshot.live and reading.taken_at_s is not None and snapshot.monotonic_s - reading.taken_at_s > MAX_LOOK_AGE_S:
+        return None
+    return _recall_share(Same(reading.value))
+
+
+def _find_share(table: Same["SocketTable"]) -> float | None:
+    found = table.value
+    if found.scope != "machine" or any(each.asked != "asked" for each in found.namespaces):
+        return None
+    used = sum(group.rmem + group.wmem_queued for group in found.groups)
+    charged = used + sum(group.fwd for group in found.groups)
+    return used / charged if charged > 0 else None
+
+
+_recall_share: Recall[float | None] = Recall(_find_share)
 
 
 def _segment_bytes(table: CacheTable) -> Segments:
-    """Bytes of the live objects in the slabinfo rows that only segments use.
+    """Bytes of the live objects in the slabinfo rows that only segments use, and a bound on the number of segments.
 
     If the number of free objects that CPUs cache is unknown for a row, all objects of the row may be free, so the lower
-    bound of the row is 0 bytes.
+    bound of the row is 0 bytes. A row that other objects are in, too, bounds the number of segments alone.
     """
     low = high = 0.0
     has_row, has_error = False, True
+    most: int | None = 0
     for item in QUEUED:
         line = table.find(item).line
-        if line is None or line.aliases or line.active_objects is None or line.present_share_bytes is None:
+        active = None if line is None else line.active_objects
+        if item in (SK_BUFF, FCLONE):
+            row = table.get(line.row) if line is not None and line.row is not None else None
+            most = None if most is None or row is None or row.active_objects is None else most + row.active_objects
+        if line is None or line.aliases or active is None or line.present_share_bytes is None:
             continue
         idle = line.idle_error_objects
-        low += 0 if idle is None else max(0, line.active_objects - idle) * line.present_share_bytes
-        high += line.active_objects * line.present_share_bytes
+        low += 0 if idle is None else max(0, active - idle) * line.present_share_bytes
+        high += active * line.present_share_bytes
         has_row, has_error = True, has_error and idle is not None
-    return Segments(Amount(round(low), round(high)), has_row, has_error)
+    return Segments(Amount(round(low), round(high)), most, has_row, has_error)

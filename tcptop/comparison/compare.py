@@ -210,9 +210,12 @@ def _headroom(before: Ledger, after: Ledger) -> tuple[Change, ...]:
     one, two = before.headroom["full"], after.headroom["full"]
     sizes = (one.bytes_per_socket, two.bytes_per_socket)
     bounds = [_headroom_socket_bound(ledger) for ledger in (before, after)]
+    of_buffers: list[Bound] = [
+        "at least" if (each.high_buffer_bytes or 0) > (each.buffer_bytes or 0) else "exact" for each in (one, two)
+    ]
     return (
         Change("bytes_per_socket", "one more socket", "bytes", *sizes, bounds[0], bounds[1]),
-        Change("buffer_bytes", "buffers", "bytes", one.buffer_bytes, two.buffer_bytes),
+        Change("buffer_bytes", "buffers", "bytes", one.buffer_bytes, two.buffer_bytes, of_buffers[0], of_buffers[1]),
     )
 
 

@@ -236,7 +236,8 @@ SOCKET_ENTRIES: tuple[Entry, ...] = (
         "buffers",
         "What the kernel counts for data in the queues of TCP sockets, in whole pages; tcp_mem limits it.",
         "The counter lags by a few pages for each CPU, hence a bound (≤ or ±). `in use` is the part that holds data and"
-        " counts in the total; the rest is taken in advance. Sockets with little data use little of it.",
+        " counts in the total; the rest is taken in advance. It is a range, or one figure with ≈ after a look (W),"
+        " which tells the data of all sockets.",
         "/proc/net/sockstat, field mem; net/core/sock.c, __sk_mem_schedule()",
         ("buffer", "socket buffer", "of it in use", "buffers in use", "in use"),
     ),

@@ -135,25 +135,24 @@ def buffer_memory_text(ledger: Ledger) -> str:
     return f"{amount} of it in use" if amount else ""
 
 
-def buffer_memory_amount(ledger: Ledger, format_size: Callable[[float], str] = units.size) -> str:
+def buffer_memory_amount(ledger: Ledger, format_size: units.BoundFormat = units.size) -> str:
     """The amount of buffers in use, without the words of `buffer_memory_text()`.
 
-    If the amount is known only as a range, the text is one figure with a sign: `≥` before the lower bound, `≤` before
-    the upper bound, or `≈` before a figure in between. For example, the figure is the lower bound if many sockets are
-    idle, and the upper bound if the purpose of nearly all used memory is known.
+    It is a range, as nothing tells how much of its charge a socket uses; `≈` and one figure after a look at all
+    sockets; or `≤` and an upper bound if the purpose of nearly all used memory is known.
     """
-    part = next((part for part in ledger.tcp_memory.parts if part.name == BUFFERS), None)
-    charge = ledger.sockets.buffer_bytes
-    if ledger.tcp_memory.bytes is None or part is None or not charge or ledger.sockets.buffers_within_error:
+    in_use, charge = ledger.tcp_memory.buffers_in_use, ledger.sockets.buffer_bytes
+    if ledger.tcp_memory.bytes is None or in_use is None or not charge or ledger.sockets.buffers_within_error:
         return ""
-    if units.size(part.bytes) == units.size(charge):
-        return ""
-    sign = ""
-    if part.low_bytes < part.high_bytes:
-        if part.bytes == part.low_bytes and part.bytes < 1:
-            return ""  # at least 0 B says nothing
-        sign = {part.low_bytes: "≥ ", part.high_bytes: "≤ "}.get(part.bytes, "≈ ")
-    return f"{sign}{format_size(part.bytes)}"
+    low, high = in_use.low, min(in_use.high, charge)
+    if low < 1 or units.size(low) == units.size(charge):
+        return ""  # at least 0 B says nothing
+    if in_use.low == in_use.high:
+        is_most = any(part.name == BUFFERS and part.high_bytes == round(high) for part in ledger.tcp_memory.parts)
+        return f"{'≤' if is_most else '≈'} {format_size(high, is_most or None)}"
+    return (
+        units.size_range(low, high, whole=charge) if format_size is units.size else units.span((low, high), format_size)
+    )
 
 
 def _range(memory: SlabMemory) -> str:

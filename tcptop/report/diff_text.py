@@ -291,8 +291,9 @@ def _headroom_socket_text(headroom: Sequence[Change], after: bool) -> str:
     size, buffers = headroom
     if (size.after if after else size.before) is None:
         return "an unknown size"
-    buffer_bytes = buffers.after if after else buffers.before
-    assumption = "average buffers" if buffer_bytes else "buffers unknown" if buffer_bytes is None else "no buffers"
+    buffer_bytes, bound = (buffers.after, buffers.after_bound) if after else (buffers.before, buffers.before_bound)
+    has_buffers = buffer_bytes or bound == "at least"
+    assumption = "buffers unknown" if buffer_bytes is None else "average buffers" if has_buffers else "no buffers"
     return f"{_side_text(size, after)} B ({assumption})"
 
 

@@ -321,12 +321,13 @@ def test_an_incomplete_socket_of_the_headroom_is_a_lower_bound(tmp_path: Path) -
 
 
 def test_a_socket_whose_buffers_may_be_larger_is_a_lower_bound(tmp_path: Path) -> None:
-    """Sockstat charges 3 670 B for a socket whose segments take 578 B; without slabinfo, the buffers are unknown."""
+    """Sockstat charges 3 670 B for a socket whose segments take 578 B; without slabinfo, it may be any."""
     full, cut = tree("7.3-4n", "halfclosed"), cut_copy("7.3-4n", "halfclosed", tmp_path, "proc/slabinfo")
     found = difference(full, cut)
     size = found["headroom"]["bytes_per_socket"]
     assert (size["before_is"], size["after_is"], size["change"]) == ("at least", "at least", None)
-    assert found["headroom"]["buffer_bytes"]["after"] is None
+    buffers = found["headroom"]["buffer_bytes"]
+    assert (buffers["after"], buffers["after_is"]) == (0, "at least")
 
 
 # Sizes that one input does not show.
