@@ -60,13 +60,14 @@ RECORDED: Mapping[str, str] = {
     ),
     "tcptop:limit_ratio:least": "tcptop_limit_ratio or tcptop_limit_low_ratio",
     "tcptop:headroom_sockets:least": "tcptop_headroom_sockets or tcptop_headroom_low_sockets",
-    "tcptop:headroom_before_reclaim_sockets:least": (
+    "tcptop:headroom_before_reclaim_sockets:best": (
         "tcptop_headroom_before_reclaim_sockets or tcptop_headroom_before_reclaim_low_sockets"
+        " or tcptop_headroom_before_reclaim_high_sockets"
     ),
 }
 """Recording rules: each rule gives a figure, or the figure's lower bound if the figure is known within bounds.
 
-The average and the headroom of a node may have an upper bound alone.
+The average, and the headroom of a node or before reclaim, may have an upper bound alone.
 """
 
 LIMIT_ALERTS: Mapping[str, tuple[str, int, int]] = {
