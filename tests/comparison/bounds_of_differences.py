@@ -14,7 +14,7 @@ from tcptop.report.diff_json import diff_as_object
 Json = dict[str, Any]
 Figure = tuple[float | None, str]
 
-OPPOSITE = {"exact": "exact", "about": "about", "at most": "at least", "at least": "at most"}
+OPPOSITE = {"exact": "exact", "about": "about", "unknown": "unknown", "at most": "at least", "at least": "at most"}
 
 ROUNDING = 2.0
 """Bytes that rounded sums may differ by."""
