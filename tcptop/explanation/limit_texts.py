@@ -391,6 +391,20 @@ def memory_most_text(headroom: Headroom) -> str:
     return "" if units.rough_count(least) == most else f"at most {most}"
 
 
+def node_fits_text(headroom: Headroom, sockets: int | None, number: Callable[[int], str] | None = None) -> str:
+    """The number of sockets that fit into a node's memory: `≥` and the least if buffers are a range, as in a plan.
+
+    `number` formats a lower bound or an exact number; the default rounds it, and an upper bound up.
+    """
+    least = None if sockets is None else headroom.least_sockets(sockets)
+    if sockets and least and units.rough_count(least) != units.rough_count(sockets, up=True):
+        return f"≥ {units.rough_count(least) if number is None else number(least)}"
+    sign = "≤ " if headroom.is_at_most and sockets else ""
+    if sockets is None or number is None:
+        return f"{sign}{units.rough_count(sockets, up=headroom.is_at_most)}"
+    return f"{sign}{number(sockets)}"
+
+
 def socket_bytes_text(headroom: Headroom) -> str:
     """The bytes of a socket from which the headroom of memory is computed.
 

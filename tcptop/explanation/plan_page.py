@@ -28,7 +28,7 @@ from tcptop.explanation.limit_texts import (
     used_text,
 )
 from tcptop.kernel.limits import TIME_WAIT_LIMIT, limit_label, look_needed_text
-from tcptop.kernel.objects import BIND_BUCKET, LAST_PORT
+from tcptop.kernel.objects import BIND_BUCKET, CGROUP_VECTORS, LAST_PORT
 from tcptop.ledger import Ledger, Limit
 from tcptop.ledger.amount import HIDDEN_ERROR_SHARE
 from tcptop.ledger.plan import (
@@ -937,15 +937,42 @@ def comparison_lines(ledger: Ledger, plan: Plan, columns: int, sign: Signs = str
     ours = _connections_range(memory._replace(connections=least, high_connections=most if most > least else None))
     if all(abs(one - other) <= MAX_SHARE_APART * other for one, other in pairs):
         main = memory_fits_text(headroom)
-        why = "has one local port for each client" if least > (theirs or 0) else "has each part at its least"
-        text = f"memory for {main} more on the main screen, which {why}"
-        return paragraph(sign(text), columns - 1, "dim") if is_form and ours != main else []
+        counted = "; ".join(_main_screen_counts(plan, memory, most)) if _begins_as_main_screen(ledger, plan) else ""
+        text = f"memory for {main} more on the main screen: {counted}"
+        return paragraph(sign(text), columns - 1, "dim") if is_form and ours != main and counted else []
     text = (
         f"memory: the main screen says {memory_fits_text(headroom)} more fit, half client side, at"
         f" {socket_bytes_text(headroom)} each; this plan {ours}, {SIDE_WORDS[plan.request.side]}, at"
         f" {_plan_bytes(plan, each)}"
     )
     return paragraph(sign(text), columns - 1, "text")
+
+
+def _begins_as_main_screen(ledger: Ledger, plan: Plan) -> bool:
+    """True if the side, families and buffers of the planned sockets are those of the main screen's number."""
+    request, has_buffers = plan.request, ledger.headroom["full"].counts_buffers("memory")
+    is_same = (request.side, request.family, request.time_wait) == ("mixed", "mix", 0)
+    return is_same and request.buffer_bytes == ("now" if has_buffers else 0)
+
+
+def _main_screen_counts(plan: Plan, memory: PlanLimit, sockets: int) -> Iterator[str]:
+    """Yields what the main screen counts otherwise than a plan with its side, families and buffers.
+
+    Each is true on its own, and no one of them alone makes the difference: where many sockets fit, clients that share
+    bind buckets take less, and obj_cgroup vectors at their upper bound take more. `sockets` is the number that fits.
+    """
+    request, parts = plan.request, plan.parts
+    if request._replace(connections=sockets).outgoing > LAST_PORT:
+        yield "a bind bucket for each client (here shared)"
+    if any(part.object == CGROUP_VECTORS.struct and part.bytes < part.high_bytes for part in parts):
+        yield "no obj_cgroup vectors"
+    if any(part.high_cache for part in parts):
+        yield "objects of unknown size at their least"
+    extra = ((request.with_epoll, "epoll"), (request.with_conntrack, "conntrack"), (request.with_ktls, "kTLS"))
+    if names := [name for is_planned, name in extra if is_planned]:
+        yield f"no {', '.join(names)}"
+    if memory.used_error:
+        yield "free memory without its error"
 
 
 def _socket_bytes(plan: Plan) -> float | None:

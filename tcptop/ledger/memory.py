@@ -98,6 +98,16 @@ class Headroom(NamedTuple):
         """The number of sockets that is shown as the headroom: `with_reclaim`; None if unknown."""
         return self.with_reclaim
 
+    def least_sockets(self, sockets: int) -> int | None:
+        """The lower bound on a number of sockets that fit, as `with_reclaim_low` of `with_reclaim`; None if unknown.
+
+        It is None as well if the numbers of sockets are exact.
+        """
+        each, low, high = self.bytes_per_socket, self.buffer_bytes, self.high_buffer_bytes
+        if not self.is_at_most or self.with_reclaim_low is None or each is None or low is None or high is None:
+            return None
+        return int(sockets * each / (each - low + high))
+
     def counts_buffers(self, limit_name: str) -> bool:
         """True if the number of sockets that fit below a limit counts the average buffers of the present sockets.
 

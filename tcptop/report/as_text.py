@@ -16,6 +16,7 @@ from tcptop.explanation.limit_texts import (
     headroom_number,
     headroom_sentence,
     headroom_sentences,
+    node_fits_text,
     ratio_text,
     unlooked_sentences,
     unread_limits_text,
@@ -468,10 +469,12 @@ def _node(ledger: Ledger, node: NodeMemory, width: int) -> Iterator[str]:
     own = ledger.headroom["full"].nodes.get(node.node)
     if own is not None and ledger.tcp_slab_order is not None:
         block = units.page_order_size(ledger.tcp_slab_order, page_bytes)
-        sign = "≤ " if ledger.headroom["full"].is_at_most else ""
-        with_reclaim = units.UNKNOWN if own.with_reclaim is None else f"{sign}{units.count(own.with_reclaim)}"
+        without, with_reclaim = (
+            units.UNKNOWN if number is None else node_fits_text(ledger.headroom["full"], number, units.count)
+            for number in (own.without_reclaim, own.with_reclaim)
+        )
         yield (
-            f"  fits {sign}{units.count(own.without_reclaim)} more sockets in free memory,"
+            f"  fits {without} more sockets in free memory,"
             f" {with_reclaim} with reclaim (TCP slabs are {block} blocks){late and f', {late}'}"
         )
 

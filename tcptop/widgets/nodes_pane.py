@@ -10,6 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.events import Click
 from textual.message import Message
 
+from tcptop.explanation.limit_texts import node_fits_text
 from tcptop.ledger import AccountingMode, Ledger
 from tcptop.text import units
 from tcptop.text.line import Line, Role
@@ -62,7 +63,6 @@ def node_lines(ledger: Ledger, columns: int, mode: AccountingMode = "full", chos
     tcp = [ledger.tcp_bytes_on(node.node) for node in ledger.nodes]
     shares = node_shares(ledger)
     headroom = ledger.headroom[mode].nodes
-    is_at_most = ledger.headroom[mode].is_at_most
     headings = node_headings(ledger, mode)
     rows: list[tuple[str, ...]] = []
     for node, tcp_bytes in zip(ledger.nodes, tcp, strict=True):
@@ -78,7 +78,7 @@ def node_lines(ledger: Ledger, columns: int, mode: AccountingMode = "full", chos
                 shares.get(node.node, units.UNKNOWN),
                 units.compact_size(node.free_bytes),
                 units.rough_count(node.slabs_free(mode)),
-                f"{'≤ ' if is_at_most and fits else ''}{units.rough_count(fits, up=is_at_most)}{below}",
+                f"{node_fits_text(ledger.headroom[mode], fits)}{below}",
                 " ".join(map(str, (node.distances or {}).values())),
             )[: len(headings)]
         )

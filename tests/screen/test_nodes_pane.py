@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -13,7 +14,9 @@ from made_machine import MACHINES, PAGE_BYTES, make_machine
 from recorded import DISTANCES_TREE, ledger_of
 from rich.cells import cell_len
 
+from tcptop.commands import plan
 from tcptop.ledger import Ledger, ZoneMemory
+from tcptop.report.as_text import as_text
 from tcptop.screen.app import TcptopApp
 from tcptop.text.line import text_of
 from tcptop.widgets.caches_pane import node_shares_texts
@@ -311,3 +314,17 @@ def test_a_node_below_a_watermark_is_called_full_and_one_full_of_page_cache_is_n
         assert any(role == "warning" for _, role in drawn[1]) == bool(words)
     before = ledger._replace(nodes=tuple(nodes))
     assert not any("below" in line for line in lines(before)), "its sockets still fit"
+
+
+def test_what_fits_a_node_has_the_same_end_as_its_plan(capsys: pytest.CaptureFixture[str]) -> None:
+    """The buffers are a range: both show the least, and the plan's is a little higher, since clients share ports."""
+    root = tree("6.12-4n", "halfclosed")
+    ledger = ledger_of(root)
+    of_pane = [int(line.rpartition("≥ ")[2].replace(" ", "")) for line in lines(ledger, 90)[1:]]
+    request = ("--connections", "8001", "--side", "mixed", "--family", "now", "--buffers", "now")
+    plan.run(["--root", str(root), *request, "--json"])
+    of_plan = [node["connections"] for node in json.loads(capsys.readouterr().out)["nodes"].values()]
+    assert of_pane == pytest.approx(of_plan, rel=0.02)
+    text = as_text(ledger, width=200)
+    of_report = [int(found.replace(" ", "")) for found in re.findall(r"fits >= ([\d ]+) more sockets in free", text)]
+    assert of_report == pytest.approx(of_plan, rel=0.02)

@@ -624,3 +624,49 @@ async def test_the_form_says_at_each_size_why_it_has_its_number_and_what_it_plan
         await pilot.pause()
         assert "about half of what fitted on opening; type a number" in screen_text(app)
         assert "Plan of open sockets" in screen_text(app)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "phase"),
+    [
+        (kernel, phase)
+        for kernel in ("6.1-8n", "5.10-4n", "6.1-1n", "6.12-4n")
+        for phase in ("established", "halfclosed")
+    ],
+)
+async def test_the_form_names_all_that_the_main_screen_counts_otherwise(
+    kernel: str, phase: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Shared bind buckets take less and obj_cgroup vectors more: neither alone explains the other number."""
+    reason = "more on the main screen: a bind bucket for each client (here shared); no obj_cgroup vectors"
+    async with tree_app(tree(kernel, phase)).run_test(size=TALL) as pilot:
+        app = await open_plan(pilot)
+        assert app._ledger is not None
+        planned = app.screen.query_one(PlanPane).form.request
+        text = page_text(app)
+        await pilot.press(*["down"] * 3, "right")
+        await pilot.pause()
+        assert reason not in page_text(app)
+    headroom = app._ledger.headroom["full"]
+    buffers = ("--buffers", str(planned.buffer_bytes))
+    found = command_json(
+        capsys,
+        *("--root", str(tree(kernel, phase)), "--side", "mixed", "--family", "now", *buffers),
+        *("--connections", str(headroom.sockets)),
+    )
+    parts = {
+        name: [part for part in found["takes"]["parts"] if part["object"] == name]
+        for name in {p["object"] for p in found["takes"]["parts"]}
+    }
+    assert headroom.sockets
+    each = {name: sum(part["high_bytes"] for part in own) / headroom.sockets for name, own in parts.items()}
+    cost = app._ledger.costs["full"].by_family["mix"].outgoing.parts
+    bucket = next(part.slab_bytes or 0 for part in cost if part.object == "struct inet_bind_bucket") / 2
+    assert each["struct inet_bind_bucket"] < bucket / 2
+    assert each["obj_cgroup vectors"] > 30
+    others = (headroom.bytes_per_socket or 0) - (headroom.buffer_bytes or 0) - bucket
+    ours = sum(
+        size for name, size in each.items() if name not in ("struct inet_bind_bucket", "obj_cgroup vectors", "buffers")
+    )
+    assert ours == pytest.approx(others, rel=1e-3)
+    assert reason in text or "on the main screen" not in text
