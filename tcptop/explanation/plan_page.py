@@ -479,7 +479,7 @@ def part_lines(plan: Plan, columns: int, sign: Signs = str) -> list[Line]:
     rows = [TableRow(_part_cells(part)) for part in plan.parts]
     rows.append(TableRow(("total", "", "", "", total_text(plan))))
     unknown = [line for name in plan.missing for line in paragraph(f" not known: {name}", columns - 1, "text")]
-    return [*table_lines(PART_HEADINGS, _with_signs(rows, sign), columns), *unknown]
+    return [*table_lines(PART_HEADINGS, _with_signs(rows, sign), columns, " "), *unknown]
 
 
 def _part_cells(part: PlanPart) -> tuple[str, str, str, str, str]:
@@ -605,7 +605,7 @@ def limit_lines(plan: Plan, columns: int, sign: Signs = str) -> list[Line]:
         )
         for limit, _ in plan.not_counted
     ]
-    return table_lines(LIMIT_HEADINGS, _with_signs(rows, sign), columns)
+    return table_lines(LIMIT_HEADINGS, _with_signs(rows, sign), columns, " ")
 
 
 def _with_signs(rows: Sequence[TableRow], sign: Signs) -> list[TableRow]:

@@ -263,7 +263,9 @@ def split_table(
         at = end
 
 
-def table_lines(headings: Sequence[Heading], rows: Sequence[TableRow], columns: int) -> list[Line]:
+def table_lines(
+    headings: Sequence[Heading], rows: Sequence[TableRow], columns: int, narrow_gap: str = ""
+) -> list[Line]:
     """The lines of a table on an explanation page; the last column holds texts that wrap.
 
     If the table is too wide, the least important columns move into notes below the rows. A note leaves out cells whose
@@ -273,29 +275,40 @@ def table_lines(headings: Sequence[Heading], rows: Sequence[TableRow], columns: 
         headings: one heading for each cell of a row, and one for the text.
         rows: the rows.
         columns: the width in characters.
+        narrow_gap: the space between two columns if the table with its texts is too wide otherwise; empty if the wide
+            gap is kept.
 
     """
     *cell_headings, text_heading = headings
-    layout = fit_columns(cell_headings, [row.cells for row in rows], columns - len(MARGIN + GAP))
+    cells_of_rows = [row.cells for row in rows]
+    longest = max((len(row.text) for row in rows), default=0)
+    tail = GAP if longest or not narrow_gap else ""
+    room = columns - len(MARGIN + tail)
+    layout = fit_columns(cell_headings, cells_of_rows, room)
+    text_room = min(MIN_TEXT_CHARACTERS, longest)
+    if narrow_gap and layout.width > room - text_room:
+        narrow = fit_columns(cell_headings, cells_of_rows, room - text_room, narrow_gap=narrow_gap)
+        if narrow.width <= room - text_room:
+            layout = narrow
+        elif layout.width > room:
+            layout = fit_columns(cell_headings, cells_of_rows, room, narrow_gap=narrow_gap)
     moved = sorted(
         set(range(len(cell_headings))).difference(layout.visible), key=lambda index: headings[index].importance or 0
     )
-    is_stacked = layout.width > columns - len(MARGIN + GAP)
+    is_stacked = layout.width > room
     if is_stacked:
         layout = layout._replace(visible=layout.visible[1:])
-    cells_columns = len(MARGIN + GAP) + layout.width
+    cells_columns = len(MARGIN + tail) + layout.width
     text_columns = columns - cells_columns
-    is_wide = not is_stacked and text_columns >= min(
-        MIN_TEXT_CHARACTERS, max((len(row.text) for row in rows), default=0)
-    )
+    is_wide = not is_stacked and text_columns >= text_room
     lines: list[Line] = [((f"{MARGIN}{headings[0].title}", "head"),)] if is_stacked else []
-    lines.append(((MARGIN + layout.text(layout.titles) + GAP + (text_heading.title if is_wide else ""), "head"),))
+    lines.append(((MARGIN + layout.text(layout.titles) + tail + (text_heading.title if is_wide else ""), "head"),))
     for row in rows:
         # If there is no text column beside the figures, the text goes below the figures, like a note.
         beside = wrap_text(row.text, text_columns) if is_wide and row.text else []
         if is_stacked:
             lines += [((MARGIN + name, row.role),) for name in wrap_text(row.cells[0], columns - len(MARGIN))]
-        first: list[Piece] = [(MARGIN + layout.text(row.cells) + GAP, row.role)]
+        first: list[Piece] = [(MARGIN + layout.text(row.cells) + tail, row.role)]
         if beside:
             first.append((beside[0], "dim"))
         lines.append(tuple(first))

@@ -1901,3 +1901,20 @@ def test_the_row_of_one_process_says_what_is_left_in_it(tmp_path: Path, run: Run
     _, text = run("--connections", "10", "--root", str(root))
     [row] = [line for line in text.splitlines() if line.strip().startswith("nofile ") and " of " not in line]
     assert " 4 in it " in row
+
+
+@pytest.mark.parametrize("kernel", ["6.12-4n", "5.10-4n", "7.3-4n", "6.1-8n"])
+@pytest.mark.parametrize("number", ["100K", "1M", "30M"])
+def test_each_row_of_the_tables_of_a_plan_is_one_line(kernel: str, number: str, run: Run) -> None:
+    """With average buffers the ranges are wide: names or alarms went to lines of their own."""
+    root = str(tree(kernel, "halfclosed"))
+    arguments = ("--root", root, "--connections", number, "--buffers", "now")
+    lines = run(*arguments)[1].splitlines()
+    assert all(len(line) <= 80 for line in lines)
+    assert not [line for line in lines if re.match(r" {5}(FULL|MAY BE FULL|JUST FITS|NEAR|PRESSURE)$", line)]
+    assert re.search(r"^ TAKES +CACHE +COUNT +EACH +BYTES$", "\n".join(lines), re.MULTILINE)
+    [row] = [line for line in lines if line.startswith(" tcp_sock ")]
+    assert len(row.split()) > 4
+    names = [line for line in lines if re.match(r" (buffers|total) ", line)]
+    assert all(re.search(r"\d [KMGT]iB$", line) for line in names)
+    assert len(names) == 2
