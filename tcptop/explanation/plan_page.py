@@ -46,7 +46,7 @@ from tcptop.ledger.plan import (
 )
 from tcptop.text import units
 from tcptop.text.line import EMPTY_LINE, Line, Role, paragraph
-from tcptop.text.table import Heading, TableRow, fit_columns, make_headings, table_lines
+from tcptop.text.table import Heading, Layout, TableRow, fit_columns, make_headings, table_lines
 
 SIDE_WORDS: dict[Side, str] = {
     "accepted": "server-side",
@@ -58,9 +58,10 @@ FAMILIES = {"ipv4": "IPv4 ", "ipv6": "IPv6 ", "mix": ""}
 PART_HEADINGS = make_headings("<TAKES", "<CACHE", "COUNT", "EACH", "BYTES", "")
 LIMIT_HEADINGS = make_headings("<LIMIT", "USED", "TAKES", "OF", "THEN", "FITS MORE", "")
 NODE_HEADINGS = make_headings("<NODE", "TAKES", "USABLE", "FITS MORE", "")
+BAR_TITLE, USED_TITLE = "NOW █ PLAN ▒", "USED"
 BAR_HEADINGS = make_headings(
-    *("<LIMIT", "<NOW █ PLAN ▒", "THEN", "<", "USED", "TAKES", "OF", "FITS MORE"),
-    least=("NOW █ PLAN ▒", "OF", "USED", "TAKES", "FITS MORE"),
+    *("<LIMIT", f"<{BAR_TITLE}", "THEN", "<", USED_TITLE, "TAKES", "OF", "FITS MORE"),
+    least=(BAR_TITLE, "OF", USED_TITLE, "TAKES", "FITS MORE"),
 )
 MIN_BAR_CELLS, MAX_BAR_CELLS = 12, 40
 FIGURE_COLUMNS = 68
@@ -342,7 +343,7 @@ def _bars(plan: Plan, columns: int) -> list[Line]:
     if 0 < over <= cells - MIN_BAR_CELLS:
         # Two blanks between the columns are worth more than the length of the bars.
         headings, rows = _bar_rows(plan, cells - over)
-    layout = fit_columns(headings, rows, columns, narrow_gap=" ")
+    layout = _bar_layout(headings, rows, columns)
     lines: list[Line] = [((layout.text(layout.titles), "head"),)]
     state_roles = [
         *(_state_role(limit) for limit in plan.limits),
@@ -362,6 +363,14 @@ def _bars(plan: Plan, columns: int) -> list[Line]:
         )
     notes = [f" {limit_label(limit.name)}: {note}" for limit in plan.limits if (note := _limit_note(limit))]
     return [*lines, *(line for note in notes for line in paragraph(note, columns - 1, "dim"))]
+
+
+def _bar_layout(headings: Sequence[Heading], rows: Sequence[Sequence[str]], columns: int) -> Layout:
+    """The columns that fit, with the bars where they fit once USED, which they show as well, is left out."""
+    without_used = [heading._replace(importance=-1) if heading.title == USED_TITLE else heading for heading in headings]
+    layout = fit_columns(without_used, rows, columns, narrow_gap=" ")
+    at = layout.titles.index(BAR_TITLE)
+    return layout if at in layout.visible else fit_columns(headings, rows, columns, narrow_gap=" ")
 
 
 def _bar_rows(plan: Plan, cells: int) -> tuple[Sequence[Heading], list[tuple[str, ...]]]:

@@ -670,3 +670,21 @@ async def test_the_form_names_all_that_the_main_screen_counts_otherwise(
     )
     assert ours == pytest.approx(others, rel=1e-3)
     assert reason in text or "on the main screen" not in text
+
+
+@pytest.mark.parametrize("number", ["160000", "1000000"])
+async def test_the_bars_stay_beside_an_alarm_at_80_columns(number: str) -> None:
+    """USED, which the bar shows as well, gives way to the words of the alarm."""
+    async with tree_app(tree("6.12-4n", "halfclosed")).run_test(size=(80, 24)) as pilot:
+        app = await open_plan(pilot, *number)
+        rows = page(app)
+        [head] = [row for row in rows if row.lstrip().startswith("LIMIT")]
+        assert "NOW █ PLAN ▒" in head
+        [tcp_mem] = [row for row in rows if row.lstrip().startswith("tcp_mem ") and "MiB" in row]
+        assert "█▒" in tcp_mem
+        assert "FULL" in tcp_mem
+        assert re.search(r"≥ \d{3} 000$", tcp_mem.rstrip())
+    async with tree_app(tree("6.12-4n", "halfclosed")).run_test(size=(120, 40)) as pilot:
+        app = await open_plan(pilot, *number)
+        [head] = [row for row in page(app) if row.lstrip().startswith("LIMIT")]
+        assert "USED" in head
