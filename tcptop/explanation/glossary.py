@@ -248,11 +248,11 @@ SOCKET_ENTRIES: tuple[Entry, ...] = (
         "/proc/net/sockstat, fields mem and alloc",
     ),
     Entry(
-        "BUF",
-        "What FITS MORE of a host counts for the buffers of a new socket: `avg`, the present average, or `no` buffers.",
+        "+BUF",
+        "Whether FITS MORE of a host counts buffers with each new socket: `yes`, their present average, or `no`.",
         "Numbers of two hosts compare only with the same word here.",
         "/proc/net/sockstat, fields mem and alloc",
-        ("avg",),
+        ("BUF",),
     ),
     Entry(
         "error of the counter",

@@ -140,9 +140,9 @@ def _fits_text(limit: Limit | None) -> str:
 
 
 def _counted_buffers(row: HostRow) -> str:
-    """The buffers that FITS MORE counts for a socket: `avg`, their present average, or `no` buffers."""
+    """Whether FITS MORE counts buffers for a socket, of their present average: `yes` or `no`."""
     text = counted_buffers_text(row.limits, row.headroom)
-    return ("avg" if text.startswith("average") else "no") if text else units.UNKNOWN
+    return ("yes" if text.startswith("average") else "no") if text else units.UNKNOWN
 
 
 def _headroom_bounds(limits: Limits) -> Amount | None:
@@ -215,11 +215,11 @@ COLUMNS: tuple[HostColumn, ...] = (
         lambda rows: _sum([_headroom_bounds(row.limits) for row in rows], _rough),
     ),
     HostColumn(
-        "BUF",
+        "+BUF",
         "w",
-        3,
+        4,
         _counted_buffers,
-        lambda row: {"avg": 1.0, "no": 0.0}.get(_counted_buffers(row)),
+        lambda row: {"yes": 1.0, "no": 0.0}.get(_counted_buffers(row)),
     ),
     HostColumn(
         "SOCKETS",

@@ -49,7 +49,7 @@ SHOWN_FIRST = (
     "NEAREST LIMIT",
     "FITS MORE",
     "TCP MEMORY",
-    "BUF",
+    "+BUF",
     "RATE",
     "TIME_WAIT",
     "B/CONN",

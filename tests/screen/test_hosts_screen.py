@@ -100,9 +100,9 @@ def test_the_table(size: tuple[int, int], snapshot: SnapshotAssertion) -> None:
 def test_each_host_says_what_its_number_counts_for_buffers() -> None:
     for size in SIZES[2:]:
         heading, *rows = run(size, looks())[0].splitlines()[1:]
-        start = heading.index("BUF")
-        words = {row[start : start + 3].strip() for row in rows if row.split()[:1] in (["web17"], ["db1-eu"])}
-        assert words == {"avg", "no"}, (size, words)
+        start = heading.index("+BUF")
+        words = {row[start : start + 4].strip() for row in rows if row.split()[:1] in (["web17"], ["db1-eu"])}
+        assert words == {"yes", "no"}, (size, words)
 
 
 def test_the_help(snapshot: SnapshotAssertion) -> None:
