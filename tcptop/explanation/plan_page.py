@@ -946,8 +946,8 @@ def comparison_lines(ledger: Ledger, plan: Plan, columns: int, sign: Signs = str
     ours = _connections_range(memory._replace(connections=least, high_connections=most if most > least else None))
     if all(abs(one - other) <= MAX_SHARE_APART * other for one, other in pairs):
         main = memory_fits_text(headroom)
-        counted = "; ".join(_main_screen_counts(plan, memory, most)) if _begins_as_main_screen(ledger, plan) else ""
-        text = f"memory for {main} more on the main screen: {counted}"
+        counted = ", ".join(_main_screen_counts(plan, memory, most)) if _begins_as_main_screen(ledger, plan) else ""
+        text = f"main screen: memory for {main} more, counting {counted}"
         return paragraph(sign(text), columns - 1, "dim") if is_form and ours != main and counted else []
     text = (
         f"memory: the main screen says {memory_fits_text(headroom)} more fit, half client side, at"

@@ -638,7 +638,7 @@ async def test_the_form_names_all_that_the_main_screen_counts_otherwise(
     kernel: str, phase: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Shared bind buckets take less and obj_cgroup vectors more: neither alone explains the other number."""
-    reason = "more on the main screen: a bind bucket for each client (here shared); no obj_cgroup vectors"
+    reason = "more, counting a bind bucket for each client (here shared), no obj_cgroup vectors"
     async with tree_app(tree(kernel, phase)).run_test(size=TALL) as pilot:
         app = await open_plan(pilot)
         assert app._ledger is not None
@@ -669,7 +669,8 @@ async def test_the_form_names_all_that_the_main_screen_counts_otherwise(
         size for name, size in each.items() if name not in ("struct inet_bind_bucket", "obj_cgroup vectors", "buffers")
     )
     assert ours == pytest.approx(others, rel=1e-3)
-    assert reason in text or "on the main screen" not in text
+    is_shown = (kernel, phase) != ("6.1-8n", "halfclosed")  # both numbers look alike there
+    assert (reason in text) is is_shown
 
 
 @pytest.mark.parametrize("number", ["160000", "1000000"])
