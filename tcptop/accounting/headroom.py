@@ -99,8 +99,7 @@ def _average_buffers(sockets: SocketCounts, buffers: BufferMemory | None, cost: 
         return Amount(0.0, 0.0)
     # Without live segments, nothing shows that a counter within its error is of buffers.
     has_buffers = buffers.bytes or not sockets.buffers_within_error
-    charge = sockets.buffer_bounds or Amount(0, inf)
-    low, high = min(buffers.in_use.low, charge.low), buffers.bounds.high if has_buffers else 0.0
+    low, high = buffers.in_use.low, buffers.bounds.high if has_buffers else 0.0
     return None if high == inf else Amount(low / sockets.allocated, max(low, high) / sockets.allocated)
 
 

@@ -92,7 +92,7 @@ def buffer_memory(
     last_units_bytes = _last_units_bytes(table, sockets, None)
     surely_used = 0 if last_units_bytes is None else surely_charged - last_units_bytes
     least = max(live, surely_used) if (rows.has_row and rows.has_error) or surely_used > 0 else bounds.low
-    in_use = Amount(min(least, charge, high), min(charge + error_bytes, high))
+    in_use = Amount(min(least, surely_charged, high), min(charge + error_bytes, high))
     share = _share_in_use(snapshot)
     if share is not None:
         likely = share * charge
@@ -131,7 +131,7 @@ def _share_in_use(snapshot: Snapshot) -> float | None:
     return _recall_share(Same(reading.value))
 
 
-def _find_share(table: Same["SocketTable"]) -> float | None:
+def _find_share(table: "Same[SocketTable]") -> float | None:
     found = table.value
     if found.scope != "machine" or any(each.asked != "asked" for each in found.namespaces):
         return None

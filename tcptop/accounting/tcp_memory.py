@@ -65,7 +65,6 @@ def tcp_memory(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts, buf
         counted_at_s=table.counts_reading.taken_at_s,
         counted_sockets=beside.allocated if beside is not None else None,
         counted_time_wait=beside.time_wait if beside is not None else None,
-        buffers_in_use=None if buffers is None or math.isinf(buffers.in_use.high) else buffers.in_use,
     )
 
 

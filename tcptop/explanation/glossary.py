@@ -236,8 +236,9 @@ SOCKET_ENTRIES: tuple[Entry, ...] = (
         "buffers",
         "What the kernel counts for data in the queues of TCP sockets, in whole pages; tcp_mem limits it.",
         "The counter lags by a few pages for each CPU, hence a bound (≤ or ±). `in use` is the part that holds data and"
-        " counts in the total; the rest is taken in advance. It is a range, or one figure with ≈ after a look (W),"
-        " which tells the data of all sockets.",
+        " counts in the total; the rest is taken in advance. ≈ stands before the likely part: the share that a look"
+        " (W) found; without a look, half of each socket's last page is taken as unused, and more where sockets have"
+        " one page each.",
         "/proc/net/sockstat, field mem; net/core/sock.c, __sk_mem_schedule()",
         ("buffer", "socket buffer", "of it in use", "buffers in use", "in use"),
     ),

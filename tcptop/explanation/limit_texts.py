@@ -607,8 +607,8 @@ def buffers_as_now_text(ledger: Ledger, most_charge: float | None = None) -> str
     used = units.bounds_span((in_use, in_use if most is None else most), units.exact_bytes)
     return (
         f"Average buffers: the kernel counts {charge} B per socket, {limited};"
-        f" {used} B of that are in use, because the count includes unused and"
-        " reserved parts of pages."
+        f" {used} B {'are' if (most or 0) > counted else 'of that are'} in use, because the count includes unused and"
+        f" reserved parts of pages{' and may be wrong itself' if (most or 0) > counted else ''}."
     )
 
 

@@ -136,23 +136,24 @@ def buffer_memory_text(ledger: Ledger) -> str:
 
 
 def buffer_memory_amount(ledger: Ledger, format_size: units.BoundFormat = units.size) -> str:
-    """The amount of buffers in use, without the words of `buffer_memory_text()`.
+    """The amount of buffers in use that TCP's total counts, without the words of `buffer_memory_text()`.
 
-    It is a range, as nothing tells how much of its charge a socket uses; `≈` and one figure after a look at all
-    sockets; or `≤` and an upper bound if the purpose of nearly all used memory is known.
+    If the amount is known only as a range, the figure has a sign: `≥` if it is the lower bound, `≤` if it is the upper
+    bound, else `≈`. For example, the figure is the lower bound if each socket has one small segment, and the upper
+    bound if the purpose of nearly all used memory is known.
     """
-    in_use, charge = ledger.tcp_memory.buffers_in_use, ledger.sockets.buffer_bytes
-    if ledger.tcp_memory.bytes is None or in_use is None or not charge or ledger.sockets.buffers_within_error:
+    part = next((part for part in ledger.tcp_memory.parts if part.name == BUFFERS), None)
+    charge = ledger.sockets.buffer_bytes
+    if ledger.tcp_memory.bytes is None or part is None or not charge or ledger.sockets.buffers_within_error:
         return ""
-    low, high = in_use.low, min(in_use.high, charge)
-    if low < 1 or units.size(low) == units.size(charge):
-        return ""  # at least 0 B says nothing
-    if in_use.low == in_use.high:
-        is_most = any(part.name == BUFFERS and part.high_bytes == round(high) for part in ledger.tcp_memory.parts)
-        return f"{'≤' if is_most else '≈'} {format_size(high, is_most or None)}"
-    return (
-        units.size_range(low, high, whole=charge) if format_size is units.size else units.span((low, high), format_size)
-    )
+    if units.size(part.bytes) == units.size(charge):
+        return ""
+    if part.low_bytes == part.high_bytes:
+        return format_size(part.bytes)
+    if part.bytes == part.low_bytes:
+        return f"≥ {format_size(part.bytes, False)}" if part.bytes >= 1 else ""  # at least 0 B says nothing
+    is_most = part.bytes == part.high_bytes
+    return f"{'≤' if is_most else '≈'} {format_size(part.bytes, is_most or None)}"
 
 
 def _range(memory: SlabMemory) -> str:

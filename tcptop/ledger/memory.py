@@ -227,9 +227,6 @@ class TcpMemory(NamedTuple):
     `bytes` and the bounds then belong to the present sockets, as do `counted_at_s` and the numbers of sockets.
     """
 
-    buffers_in_use: Amount | None = None
-    """Bounds on the part of the buffers' charge that holds data, equal if a look has told it; None if unknown."""
-
     @property
     def is_complete(self) -> bool:
         """True if no part is missing, and the slabs were counted beside the present sockets."""

@@ -377,13 +377,12 @@ def _short_details(ledger: Ledger, mode: AccountingMode, columns: int, has_bound
 def _buffers_in_use(ledger: Ledger, format_amount: units.BoundFormat) -> list[str]:
     """The charge of the buffers and the part in use, which the total includes.
 
-    The longest text comes first: `buffers charged 97.7 MiB, of it in use ≈ 27.2 MiB`, `buffers 97.7 MiB, in use ≈ 27.2
-    MiB`. A range of the part in use that ends at the charge is the shortest: `buffers in use 5.0 to 32.0 MiB`.
+    Two texts, a long one and a short one: `buffers charged 97.7 MiB, of it in use ≈ 27.2 MiB`, `buffers 97.7 MiB, in
+    use ≈ 27.2 MiB`.
     """
     charged = buffers_text(ledger.sockets, format_amount)
     in_use = buffer_memory_amount(ledger, format_amount)
-    texts = [f"buffers charged {charged}, of it in use {in_use}", f"buffers {charged}, in use {in_use}"]
-    return [*texts, f"buffers in use {in_use}"] if " to " in in_use else texts
+    return [f"buffers charged {charged}, of it in use {in_use}", f"buffers {charged}, in use {in_use}"]
 
 
 def detail_lines(ledger: Ledger, slow: Ledger, mode: AccountingMode, columns: int) -> list[Line]:

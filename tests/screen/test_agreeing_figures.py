@@ -168,7 +168,7 @@ def test_the_buffers_in_use_of_a_socket_have_one_range_everywhere() -> None:
     assert most
     in_use = attached[1]
     assert in_use.endswith(f" to {most[1]}")
-    assert f"which tcp_mem limits; {in_use} B of that are in use" in text
+    assert f"which tcp_mem limits; {in_use} B are in use" in text
 
 
 def test_buffers_within_the_error_of_their_counter_have_one_upper_bound_per_socket() -> None:
