@@ -69,6 +69,7 @@ FIGURE_ENTRIES: tuple[Entry, ...] = (
             "no average below 800 sockets",
             "no average below 800",
             "no average < 800",
+            "below sockets",
             "too few",
         ),
     ),
@@ -1078,9 +1079,19 @@ LIMIT_ENTRIES: tuple[Entry, ...] = (
         "not visible here",
         "The kernel shows the files of this limit only in the first network namespace, and tcptop reads another one.",
         "It is so in most containers. The limit is in force all the same. A cgroup that is not visible here may be"
-        " outside the cgroup namespace.",
+        " outside the cgroup namespace. `Limits without tcp_mem`, `tcp_mem not visible` in a title: its number leaves"
+        " this limit out.",
         "net/ipv4/sysctl_net_ipv4.c; /proc/sys/net",
-        ("not visible", "visible", "not visible from this network namespace"),
+        (
+            "not visible",
+            "visible",
+            "not visible from this network namespace",
+            *(
+                name
+                for limit in ("tcp_mem", "file-max", "conntrack")
+                for name in (f"without {limit}", f"limits without {limit}", f"{limit} not visible")
+            ),
+        ),
     ),
     Entry(
         "limit",

@@ -288,13 +288,22 @@ def unread_limits_text(limits: Limits, mode: AccountingMode = "full") -> str:
     Limits that only a look at the sockets tells are not among them: `unlooked_names` has those. Mini-sockets have no
     buffers and no file. The text is empty if there are none, and of several limits it has the first.
     """
+    return next((limit.label for limit in _unread_limits(limits, mode)), "")
+
+
+def _unread_limits(limits: Limits, mode: AccountingMode) -> list[Limit]:
     names = {"memory", CGROUP_LIMIT, "nf_conntrack_max"} | ({"tcp_mem", "file_max"} if mode == "full" else set())
-    unread = [
-        limit.label
+    return [
+        limit
         for limit in limits.rows
         if limit.name in names and limit.headroom_sockets is None and None in (limit.used, limit.maximum)
     ]
-    return unread[0] if unread else ""
+
+
+def unread_limit_word(limits: Limits, mode: AccountingMode = "full") -> str:
+    """What follows the limit of `unread_limits_text`: `not visible` from another network namespace, or `not known`."""
+    first = next(iter(_unread_limits(limits, mode)), None)
+    return "not visible" if first is not None and first.note.startswith("not visible") else "not known"
 
 
 def headroom_exceptions(limits: Limits, mode: AccountingMode) -> str:

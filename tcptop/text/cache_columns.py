@@ -171,7 +171,7 @@ COLUMNS: tuple[Column, ...] = (
     Column(
         "cache",
         Heading("CACHE", left=True),
-        "The slab cache, by the name of its row; * after a name: merged with other caches.",
+        "The slab cache, by its row's name; * after a name: merged with other caches.",
         lambda row: row.cache.name,
         width=18,
         rank=0,

@@ -355,7 +355,8 @@ def _reasons(because: str) -> list[str]:
         return [f"no average: {because}", f"no average: {because.partition(' faster')[0]}"]
     number, things = found.groups()
     no_average = [f"no average {sign} {number} {things}" for sign in ("below", "<")]
-    return [*no_average, f"below {number} {things}", f"< {number} {things}"]
+    # A bare `below 200 sockets` below the cost of one more would look like a bound on it.
+    return [*no_average, f"no average below {number}", f"no average < {number}", "no average"]
 
 
 def _attached_of(ledger: Ledger, choices: Choices) -> Attached | None:

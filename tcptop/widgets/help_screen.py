@@ -27,7 +27,7 @@ PANES: tuple[tuple[str, str], ...] = (
     ("Free blocks", "the free memory for slabs: free_area by order and migrate type"),
 )
 """The panes of the screen, each with what it shows."""
-WORDS_HINT = "i here: what a socket is made of. / here: any word or sign, as tcptop explain [--root DIR] WORD."
+WORDS_HINT = "Here, i: what a socket is made of; /: any word or sign, as tcptop explain [--root DIR] WORD."
 RATES_HINT = "Graphs, rates and growth change every 5 s; TCP's growth is that of the last half minute."
 
 OTHER_KEYS: tuple[tuple[str, str], ...] = (

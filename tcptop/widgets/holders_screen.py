@@ -700,16 +700,22 @@ def foot_lines(holders: Holders, columns: int, height: int, can_confirm: bool = 
 
 
 def owner_variants(name: str, width: int) -> list[str]:
-    """The name of an owner, and shorter variants: without `of` and `queue of`, and then cut.
+    """The name of an owner, and shorter variants: without `of`, and then cut.
 
-    In the shortest variant, `…` replaces the end of the name, and the number of the process is kept.
+    `…` replaces the end of the name of the process. The number of the process is kept, and the word `queue`: sockets
+    in an accept queue are not those of the process.
     """
-    short = name.replace(QUEUE_OF, "queue ", 1) if name.startswith(QUEUE_OF) else name
-    names = list(dict.fromkeys((name, short, name.removeprefix(QUEUE_OF))))
-    start, bracket, number = names[-1].rpartition("[")
-    free_columns = width - len(f"…[{number}")
-    cut = [f"{set_cell_size(start, free_columns).rstrip()}…[{number}"] if bracket and free_columns > 0 else []
-    return [*names, *cut]
+    is_queue = name.startswith(QUEUE_OF)
+    process = name.removeprefix(QUEUE_OF)
+    kind = "queue " if is_queue else ""
+    names = list(dict.fromkeys((name, f"{kind}{process}")))
+    start, bracket, number = process.rpartition("[")
+    if not bracket:
+        return [*names, "queue"] if is_queue else names
+    free_columns = width - len(f"{kind}…[{number}")
+    if free_columns > 0:
+        names.append(f"{kind}{set_cell_size(start, free_columns).rstrip()}…[{number}")
+    return [*names, f"queue[{number}"] if is_queue else names
 
 
 def path_ends(path: str, _: int = 0) -> list[str]:

@@ -31,6 +31,7 @@ from tcptop.explanation.limit_texts import (
     ratio_text,
     state_role,
     unlooked_names,
+    unread_limit_word,
     unread_limits_text,
     used_text,
 )
@@ -150,6 +151,8 @@ class LimitsPane(ScrollPane):
         exceptions = headroom_exceptions(ledger.limits[mode], mode)
         # A number of the known limits alone is never called that of all limits; the order of the limits gives way.
         unread = unread_limits_text(ledger.limits[mode], mode)
+        # In a title alone, `Without tcp_mem` could mean a machine that has none.
+        unread_word = unread_limit_word(ledger.limits[mode], mode)
         name = f"Limits without {unread}" if unread else "Known limits" if OF_KNOWN in exceptions else "Limits"
         groups: list[list[list[str]]] = []
         is_range = ledger.limits[mode].first_most is not None
@@ -160,7 +163,7 @@ class LimitsPane(ScrollPane):
             parts += [["Limits", each] for each in complete]
             short = [each for each in group if OF_KNOWN not in each][-5 if is_range else -3 :]
             parts += [[name, order, each] for each in short for order in ORDERS]
-            names = [name, f"Without {unread}"] if unread else [name]
+            names = [name, f"{unread} {unread_word}", f"Without {unread}"] if unread else [name]
             parts += [[each_name, each] for each in short for each_name in names]
             groups.append(parts)
         if name != "Limits":

@@ -142,6 +142,20 @@ def lines_of(word: str, columns: int = 100) -> list[str]:
     return [text_of(line).strip() for line in page.lines(LEDGER, columns)]
 
 
+@pytest.mark.parametrize(
+    ("typed", "word"),
+    [
+        ("below 200 sockets", "no average"),
+        ("no average below 200", "no average"),
+        ("Limits without tcp_mem", "not visible here"),
+        ("without file-max", "not visible here"),
+        ("tcp_mem not visible", "not visible here"),
+    ],
+)
+def test_a_text_of_the_screen_finds_its_own_entry(typed: str, word: str) -> None:
+    assert lines_of(typed)[0] == word
+
+
 QUOTES = "“”‹"
 """Glyphs that only stand in running text, where they mean what they always mean."""
 

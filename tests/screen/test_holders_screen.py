@@ -641,8 +641,8 @@ async def test_a_full_process_stands_beside_the_sockets_that_fit_on_the_machine(
         app = await open_holders(pilot, "escape")
         text = screen_text(app)
         assert re.search(rf"server\[10\] +{100 - descriptors} in it\b", text)
-        title = next(line for line in text.splitlines() if "limits ─" in line.lower())
-        assert " more" in title
+        title = next(line for line in text.splitlines() if re.search(r"─ .*\d more", line))
+        assert re.search("Limits without file-max|file-max not known|Without file-max", title)
         assert ("but nofile has 2 left" in title) is is_full
 
 
@@ -745,8 +745,19 @@ async def test_a_filter_leaves_the_shares_as_they_are(folder: Path) -> None:
         assert row().strip() == before.strip()
 
 
-def test_a_narrow_name_of_an_accept_queue_keeps_its_program() -> None:
-    name = "queue of stuckapp[18018]"
-    assert first_fitting(owner_variants(name, 24), 24) == name
-    assert first_fitting(owner_variants(name, 16), 16) == "stuckapp[18018]"
-    assert first_fitting(owner_variants(name, 12), 12) == "stuc…[18018]"
+@pytest.mark.parametrize(
+    ("width", "text"),
+    [
+        (24, "queue of stuckapp[18018]"),
+        (22, "queue stuckapp[18018]"),
+        (18, "queue stuc…[18018]"),
+        (12, "queue[18018]"),
+    ],
+)
+def test_a_narrow_name_of_an_accept_queue_keeps_the_word(width: int, text: str) -> None:
+    assert first_fitting(owner_variants("queue of stuckapp[18018]", width), width) == text
+
+
+def test_a_narrow_name_of_a_process_keeps_its_number() -> None:
+    assert first_fitting(owner_variants("stuckapp[18018]", 12), 12) == "stuc…[18018]"
+    assert first_fitting(owner_variants("queue of a listener", 14), 14) == "queue"
