@@ -20,7 +20,7 @@ from tcptop.explanation.limit_texts import (
 )
 from tcptop.explanation.memory_page import buffers_text
 from tcptop.kernel.limits import LIMITS
-from tcptop.ledger import ALARM_STATES, Amount, Limit, Limits, SocketCounts
+from tcptop.ledger import ALARM_STATES, Amount, Limit, SocketCounts
 from tcptop.ledger.host_row import HostLook, HostRow
 from tcptop.text import units
 from tcptop.text.estimate import about
@@ -129,14 +129,20 @@ def _one_more(row: HostRow) -> Amount | None:
 
 
 def _headroom(row: HostRow) -> Value:
-    first = row.limits.first
-    return None if first is None else first.least_headroom
+    """The low end of the number of sockets that still fit; 0 if only an upper bound is known."""
+    bounds = _headroom_bounds(row)
+    return None if bounds is None else bounds.low
 
 
-def _fits_text(limit: Limit | None) -> str:
+def _fits_text(row: HostRow) -> str:
+    limit = row.limits.first
     if limit is None:
         return units.UNKNOWN
-    return fits_more_text(limit, partial(units.rough_count, up=limit.shows_upper_bound))
+    if row.headroom.has_low_end:
+        return fits_more_text(limit, partial(units.rough_count, up=limit.shows_upper_bound))
+    if limit.headroom_is_at_least:
+        return f"≈ {units.rough_count(limit.headroom_sockets)}"
+    return f"≤ {units.rough_count(limit.headroom_sockets, up=True)}"
 
 
 def _counted_buffers(row: HostRow) -> str:
@@ -145,13 +151,13 @@ def _counted_buffers(row: HostRow) -> str:
     return ("yes" if text.startswith("average") else "no") if text else units.UNKNOWN
 
 
-def _headroom_bounds(limits: Limits) -> Amount | None:
-    limit, most = limits.first, limits.first_most
+def _headroom_bounds(row: HostRow) -> Amount | None:
+    limit, most = row.limits.first, row.limits.first_most
     if limit is None or limit.headroom_sockets is None:
         return None
     if most is not None:
         return Amount(limit.least_headroom or 0, most.headroom_sockets or 0)
-    low = 0 if limit.shows_upper_bound else limit.headroom_sockets
+    low = limit.headroom_sockets if row.headroom.has_low_end else 0
     return Amount(low, inf if limit.headroom_is_at_least else limit.headroom_sockets)
 
 
@@ -210,9 +216,9 @@ COLUMNS: tuple[HostColumn, ...] = (
         "FITS MORE",
         "o",
         9,
-        lambda row: _fits_text(row.limits.first),
+        _fits_text,
         lambda row: None if (room := _headroom(row)) is None else -room,
-        lambda rows: _sum([_headroom_bounds(row.limits) for row in rows], _rough),
+        lambda rows: _sum([_headroom_bounds(row) for row in rows], _rough),
     ),
     HostColumn(
         "+BUF",
@@ -297,8 +303,8 @@ def sort_looks(looks: Sequence[HostLook], order: TableOrder) -> list[HostLook]:
 
     In the order of NEAREST LIMIT, machines with an alarm come first, the most severe alarm first. Machines that do not
     answer come after the machines with an alarm. Machines without an alarm come last, sorted by the number of sockets
-    that still fit, the fewest first. In the order of a column other than NEAREST LIMIT, machines with an unknown value
-    come last.
+    that surely still fit, the fewest first; it is 0 if only an upper bound is known. In the order of a column other
+    than NEAREST LIMIT, machines with an unknown value come last.
     """
     chosen = [look for look in looks if order.text.casefold() in look.name.casefold()]
     if order.sort == NAME_KEY:

@@ -219,7 +219,7 @@ def headroom_number(ledger: Ledger, mode: AccountingMode = "full") -> str:
         low = units.rough_count(first.least_headroom)
         high = units.rough_count(most.headroom_sockets, up=most.headroom_is_at_most)
         return f"≥ {low}" if low == high else f"{low} to {high}"
-    complete = memory.sockets is not None and not (memory.is_at_most and not memory.with_reclaim_low)
+    complete = memory.has_low_end
     if first.headroom_is_at_least:
         return f"{'≥' if complete else '≈'} {units.rough_count(first.headroom_sockets)}"
     return f"{'' if complete else '≤ '}{units.rough_count(first.headroom_sockets, up=not complete)}"

@@ -98,6 +98,14 @@ class Headroom(NamedTuple):
         """The number of sockets that is shown as the headroom: `with_reclaim`; None if unknown."""
         return self.with_reclaim
 
+    @property
+    def has_low_end(self) -> bool:
+        """True if `sockets` is exact, or if a lower bound above 0 on it is known.
+
+        Otherwise memory may be the first limit, so that what fits below another limit is only an upper bound.
+        """
+        return self.sockets is not None and (not self.is_at_most or bool(self.with_reclaim_low))
+
     def least_sockets(self, sockets: int) -> int | None:
         """The lower bound on a number of sockets that fit, as `with_reclaim_low` of `with_reclaim`; None if unknown.
 

@@ -251,7 +251,6 @@ def _side(side: SocketCost) -> Json:
 def headroom_as_object(headroom: Headroom, limits: Limits) -> Json:
     """The JSON of the headroom: how many more sockets fit into memory, and below the first limit."""
     first, most = limits.first, limits.first_most
-    is_partial = headroom.sockets is None or (headroom.is_at_most and not headroom.with_reclaim_low)
     return {
         "accounting": headroom.mode,
         "sockets": headroom.sockets,
@@ -270,7 +269,7 @@ def headroom_as_object(headroom: Headroom, limits: Limits) -> Json:
         "first_limit_sockets": None if first is None else first.least_headroom,
         "first_limit_sockets_high": None if most is None else most.headroom_sockets,
         "first_limit_is_at_least": first is not None and (first.headroom_is_at_least or most is not None),
-        "first_limit_is_at_most": first is not None and is_partial,
+        "first_limit_is_at_most": first is not None and not headroom.has_low_end,
         "first_limit_counts_buffers": first is not None and headroom.counts_buffers(first.name),
         "nodes": {str(number): record_as_object(node) for number, node in headroom.nodes.items()},
     }

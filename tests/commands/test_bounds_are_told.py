@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ from recorded import copy_recording, ledger, write_buffers, write_tree
 from tcptop.accounting import account
 from tcptop.accounting.host_row import RowAccount
 from tcptop.commands.common import make_sampler, open_host, read_snapshot
-from tcptop.explanation.host_rows import COLUMNS
-from tcptop.ledger.host_row import HostRow
+from tcptop.explanation.host_rows import COLUMNS, TableOrder, sort_looks
+from tcptop.ledger.host_row import HostLook, HostRow
 from tcptop.report.as_metrics import metric_families
+from tcptop.report.hosts_report import hosts_as_text, look_as_object
 from tcptop.snapshot import Snapshot
 
 CODES = {"OK": 0, "WARNING": 1, "CRITICAL": 2, "UNKNOWN": 3}
@@ -198,6 +200,28 @@ def test_a_bound_on_what_fits_is_a_bound_in_the_table_of_hosts_and_in_its_sum(ro
         assert int(text.removeprefix("≤ ").replace(" ", "")) >= most
     assert texts([bounded, row()], "FITS MORE")[1].startswith("≈ ")
     assert texts([row()], "FITS MORE")[1][0].isdigit()
+
+
+@pytest.mark.parametrize("lost", [("proc/meminfo",), ("proc/zoneinfo",), ("proc/slabinfo", "sys/kernel/slab")])
+def test_what_fits_below_a_limit_is_a_bound_where_memory_is_not_known(root: Path, lost: tuple[str, ...]) -> None:
+    """Memory may be the first limit; then the table of hosts says as much as the report of that machine."""
+    for path in lost:
+        shutil.rmtree(root / path) if (root / path).is_dir() else (root / path).unlink()
+    account = RowAccount().row(sample(root))
+    headroom = json.loads(forked_program.run("--root", root, "--json").stdout)["headroom"]
+    assert headroom["first_limit_is_at_most"] is True
+    look, roomy = HostLook("half", account, 0.5), HostLook("a-roomy", row(), 0.5)
+    assert look_as_object(look)["headroom"]["first_limit_is_at_most"] is True
+    [cell], total = texts([account], "FITS MORE")
+    assert re.fullmatch(r"≤ [0-9 ]+", cell)
+    assert total == cell
+    plain = cell.replace("≤", "<=")
+    assert f" {plain} more" in forked_program.run("--root", root, "-o").stdout
+    assert hosts_as_text([look], TableOrder(), 200).count(plain) == 2
+    low = texts([row()], "FITS MORE")[0][0]
+    assert texts([account, row()], "FITS MORE")[1] == f"≈ {low}"
+    for order in (TableOrder(), TableOrder(sort="o")):
+        assert [each.name for each in sort_looks([roomy, look], order)] == ["half", "a-roomy"]
 
 
 def test_a_likely_amount_of_memory_is_marked_in_the_table_of_hosts() -> None:
