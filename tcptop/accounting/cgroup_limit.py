@@ -12,8 +12,10 @@ from tcptop.text.units import size
 
 V1_KERNEL_MAXIMUM = "memory.kmem.limit_in_bytes"
 V1_BUFFER_MAXIMUM = "memory.kmem.tcp.limit_in_bytes"
+HIDDEN_PATH = "a cgroup above /sys/fs/cgroup"
 
 
+HIDDEN_ABOVE = "cgroups above /sys/fs/cgroup are not visible here, and may have a lower limit"
 CACHE_UNKNOWN = "an upper bound: page cache may be part of it, and memory.stat does not say how much"
 CACHE_ABOVE_USE = "an upper bound: memory.stat has more page cache than all that is charged, which cannot be"
 
@@ -70,18 +72,29 @@ def _reclaimable_slab(cgroup: CgroupMemory, used: int) -> int:
 
 
 def nearest_limit(cgroup: CgroupMemory) -> CgroupUse | None:
-    """Of the limits of a cgroup and of the cgroups above it, the limit with the least left; None if none is known."""
+    """Of the limits of a cgroup and of the cgroups above it, the limit with the least left; None if none is known.
+
+    Against the limit of a cgroup that is not visible counts at least what the topmost visible one uses.
+    """
     levels = (cgroup, *cgroup.above)
-    return min((use for level in levels for use in _limits(level)), key=lambda use: use.left, default=None)
+    uses = [use for level in levels for use in _limits(level)]
+    used = used_bytes(levels[-1])
+    if cgroup.hidden_max_bytes is not None and used is not None:
+        uses.append(CgroupUse(HIDDEN_PATH, used, cgroup.hidden_max_bytes, cache_unknown_text(levels[-1])))
+    return min(uses, key=lambda use: use.left, default=None)
 
 
 def unknown_above(cgroup: CgroupMemory) -> str | None:
-    """The reason why a limit of the cgroups above is unknown; None if all are known."""
+    """The reason why a limit of the cgroups above is unknown, or its use; None if all visible ones are known."""
+    if cgroup.hidden_max_bytes is not None:
+        return f"memory.stat has a limit of {size(cgroup.hidden_max_bytes)} of {HIDDEN_PATH}, whose use is not visible"
     return next((each.unknown_because for each in cgroup.above if each.unknown_because and not each.is_unlimited), None)
 
 
 def limit_owner(cgroup: CgroupMemory, use: CgroupUse) -> str:
     """Words that say whose limit it is, such as `the limit of system.slice above it`; empty for the cgroup's own."""
+    if use.path == HIDDEN_PATH:
+        return f"the limit of {HIDDEN_PATH}"
     name = f"{use.file} of {use.path}" if use.file else f"the limit of {use.path or '/sys/fs/cgroup'}"
     if use.path != cgroup.path:
         return f"{name} above it"
@@ -90,10 +103,9 @@ def limit_owner(cgroup: CgroupMemory, use: CgroupUse) -> str:
 
 def no_limit_text(cgroup: CgroupMemory) -> str:
     """Words that say that neither the cgroup nor a cgroup above it has a limit."""
-    levels = (cgroup, *cgroup.above)
-    text = "no limit: neither it nor a cgroup above it has one"
-    # Only cgroups below the root of cgroup2 have a memory.max, so the mount of a container is not the whole tree.
-    return text if levels[-1].path else "no limit of its own; cgroups above /sys/fs/cgroup may have one"
+    if cgroup.may_hide_limits:
+        return "no limit of its own; cgroups above /sys/fs/cgroup may have one"
+    return "no limit: neither it nor a cgroup above it has one"
 
 
 def nearest_buffer_limit(cgroup: CgroupMemory) -> CgroupUse | None:

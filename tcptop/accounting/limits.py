@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tcptop.accounting.cache_table import CacheTable
 from tcptop.accounting.cgroup_charge import charged_buffers, charged_bytes, unknown_charge_text
 from tcptop.accounting.cgroup_limit import (
+    HIDDEN_ABOVE,
     buffer_limit_text,
     cache_unknown_text,
     limit_owner,
@@ -285,7 +286,8 @@ def _cgroup(snapshot: Snapshot, table: CacheTable, cost: ConnectionCost, headroo
     not be charged; the note has the bounds on the charge. It is one, too, if the cgroup has reclaimable slabs of more
     than a small share of what is left: how many of their objects are in use is unknown, so that they all count as used.
 
-    If the limit of the cgroup or of one above is unknown, the maximum is an upper bound and the headroom is unknown.
+    If the limit of the cgroup or of one above is unknown, the maximum is an upper bound and the headroom is unknown. If
+    only limits of cgroups that are not visible here are unknown, as in a container, the headroom is an upper bound.
     """
     cgroup = snapshot.cgroup
     if cgroup is None:
@@ -298,9 +300,10 @@ def _cgroup(snapshot: Snapshot, table: CacheTable, cost: ConnectionCost, headroo
         yield _limit(CGROUP_LIMIT, use, None, note, used_is_at_most=bool(use.used and cache_unknown_text(cgroup)))
         return
     left: int | None = None
-    is_at_least = False
+    is_at_least = is_at_most = False
     per_socket = cgroup_bytes_per_socket(snapshot, table, cost, headroom)
-    notes = [unknown or "", limit_owner(cgroup, nearest)]
+    owner = limit_owner(cgroup, nearest)
+    notes = [unknown or "", "" if owner.removeprefix("the limit ") in (unknown or "") else owner]
     if not nearest.file:
         notes.append(nearest.cache_unknown_because or "without page cache")
     is_surely_over = nearest.used - nearest.reclaimable >= nearest.maximum
@@ -308,11 +311,13 @@ def _cgroup(snapshot: Snapshot, table: CacheTable, cost: ConnectionCost, headroo
     if may_reclaim and not nearest.cache_unknown_because:
         notes.append(f"{size(nearest.reclaimable, up=True)} of slab count, which the kernel may reclaim")
     if per_socket is not None and per_socket.high and not nearest.cache_unknown_because and unknown is None:
-        left = int(nearest.left / per_socket.high)
+        is_at_most = cgroup.may_hide_limits and nearest.left > 0 and per_socket.low > 0
+        left = int(nearest.left / (per_socket.low if is_at_most else per_socket.high))
         charge = bounds_span(per_socket, exact_bytes)
-        is_at_least = may_reclaim or (per_socket.low < per_socket.high and nearest.left > 0)
+        is_at_least = not is_at_most and (may_reclaim or (per_socket.low < per_socket.high and nearest.left > 0))
         charged = "objects and buffers" if charged_buffers(snapshot, Amount(1.0, 1.0)).high else "objects"
         notes.append(f"{'at least so many: ' if is_at_least else ''}a socket is charged {charge} B of {charged}")
+        notes.append(HIDDEN_ABOVE if is_at_most else "")
         notes.append(unknown_charge_text(snapshot))
     elif not nearest.left and not nearest.cache_unknown_because:
         left = 0  # whatever a socket is charged, and whatever other limits the cgroups above have
@@ -321,6 +326,7 @@ def _cgroup(snapshot: Snapshot, table: CacheTable, cost: ConnectionCost, headroo
     limit = _limit(CGROUP_LIMIT, Use(nearest.used, nearest.maximum), left, "; ".join(filter(None, notes)))
     yield limit._replace(
         headroom_is_at_least=is_at_least,
+        headroom_is_at_most=is_at_most,
         used_is_at_most=bool(nearest.cache_unknown_because),
         maximum_is_at_most=unknown is not None,
         reclaimable=0 if nearest.cache_unknown_because else nearest.reclaimable,

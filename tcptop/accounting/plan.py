@@ -9,7 +9,7 @@ from typing import Literal
 
 from tcptop.accounting.cache_table import CacheTable
 from tcptop.accounting.cgroup_charge import unknown_charge_text
-from tcptop.accounting.cgroup_limit import buffer_pressure_text, limit_owner, nearest_limit
+from tcptop.accounting.cgroup_limit import HIDDEN_ABOVE, buffer_pressure_text, limit_owner, nearest_limit
 from tcptop.accounting.contradictions import without_contradictions
 from tcptop.accounting.free_memory import spare_pages
 from tcptop.accounting.headroom import EXACT_SHARE, share_of_objects
@@ -237,6 +237,8 @@ def _limits(
             )
             if cgroup.verdict == "unknown" and request.accepted:
                 cgroup = _with_note(cgroup, unknown_charge_text(snapshot))
+            if row.headroom_is_at_most:
+                cgroup = _with_note(cgroup, HIDDEN_ABOVE)
             yield cgroup._replace(note=_with_owner(cgroup.note, snapshot))
     if request.buffer_bytes:
         row, charge = rows["tcp_mem"], buffer_charge_of(ledger, request)
@@ -386,7 +388,7 @@ def _limit(
             note = f"{decides} decides"
         if not limit.used_is_at_most and (high if high < inf else low):
             sure = 0 if error is None and limit.used is not None else max(0, free - (error or 0))
-            if limit.maximum_is_at_most:
+            if limit.maximum_is_at_most or (limit.name == CGROUP_LIMIT and limit.headroom_is_at_most):
                 sure, are_at_most = 0, free > 0
             connections = int(sure * request.connections / high)
             if (error != 0 or (limit.name == "tcp_mem" and low < high and free > 0)) and low and most < inf:

@@ -549,6 +549,13 @@ class CgroupMemory(NamedTuple):
     (mm/memcontrol.c, mem_cgroup_css_alloc). cgroup v1 enables it while any cgroup exists whose
     memory.kmem.tcp.limit_in_bytes was ever written (mm/memcontrol-v1.c, memcg_update_tcp_max). None if unknown.
     """
+    hidden_max_bytes: int | None = None
+    """The least limit of the cgroups above those in `above`, which are not visible; None if there is none, or unknown.
+
+    It is hierarchical_memory_limit of cgroup v1's memory.stat, if it is below every visible limit.
+    """
+    may_hide_limits: bool = False
+    """True if nothing tells whether the cgroups above those in `above` have limits, as in a container."""
     above: tuple["CgroupMemory", ...] = ()
     """The cgroups above, the nearest first, up to the root of the mount: memory that is charged to a cgroup counts in
     each cgroup above it. Empty for each of the cgroups above."""

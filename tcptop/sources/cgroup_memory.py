@@ -47,6 +47,8 @@ RECLAIMABLE_SLAB = "slab_reclaimable"
 STAT_FIELDS = (*CACHE_FIELDS, "sock", "kernel", RECLAIMABLE_SLAB)
 V1_CACHE_FIELDS = tuple(f"total_{name}" for name in CACHE_FIELDS)
 """The fields of cgroup v1 that count the cgroups below, too."""
+V1_LEAST_LIMIT = "hierarchical_memory_limit"
+"""Field of memory.stat of cgroup v1: the least limit of the cgroup and of all cgroups above it, visible or not."""
 V1_UNLIMITED_BYTES = 1 << 62
 """A limit of cgroup v1 from this value on is none. The largest value is that of a long, rounded down to pages
 (include/linux/page_counter.h, PAGE_COUNTER_MAX); before 3.19 that of a long long, or of an unsigned one."""
@@ -113,7 +115,9 @@ class CgroupMemorySource(Source[CgroupMemory]):
         folder, level = named
         enabled = _sockets_enabled(command_line)
         found = parse(folder, *level)._replace(
-            sockets_enabled=enabled, above=tuple(each._replace(sockets_enabled=enabled) for each in counted)
+            sockets_enabled=enabled,
+            may_hide_limits=not (counted[-1].path if counted else folder),
+            above=tuple(each._replace(sockets_enabled=enabled) for each in counted),
         )
         return make_reading(found, None, CGROUP2, took_us)
 
@@ -172,6 +176,8 @@ def parse_v1(levels: Sequence[tuple[str, Sequence[FileRead]]]) -> CgroupMemory:
     named cgroup, and the next levels are the cgroups above it, the nearest first.
     """
     named, *above = [(_parse_v1_level(path, *files[:7]), small_text(files[7])) for path, files in levels]
+    fields, repeated = _parse_stat(small_text(levels[0][1][V1_FILES.index("memory.stat")]) or "", (V1_LEAST_LIMIT,))
+    least = None if repeated else fields.get(V1_LEAST_LIMIT)
     counted = []
     for level, use_hierarchy in above:
         if (use_hierarchy or "").strip() == "0":
@@ -180,8 +186,13 @@ def parse_v1(levels: Sequence[tuple[str, Sequence[FileRead]]]) -> CgroupMemory:
     # Only a cgroup whose memory.kmem.tcp.limit_in_bytes was written counts buffers, but any other cgroup may be one.
     has_limit = any(level.sock_max_bytes is not None or level.sock_bytes for level in (named[0], *counted))
     enabled = True if has_limit else None
+    visible = [level.max_bytes for level in (named[0], *counted) if level.max_bytes is not None]
+    is_hidden = least is not None and not _is_v1_unlimited(least) and least < min(visible, default=V1_UNLIMITED_BYTES)
     return named[0]._replace(
-        sockets_enabled=enabled, above=tuple(level._replace(sockets_enabled=enabled) for level in counted)
+        sockets_enabled=enabled,
+        hidden_max_bytes=least if is_hidden else None,
+        may_hide_limits=least is None,
+        above=tuple(level._replace(sockets_enabled=enabled) for level in counted),
     )
 
 

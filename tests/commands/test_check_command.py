@@ -628,7 +628,8 @@ def v1_level(folder: str, maximum: str, usage: str, buffers: int = 1048576) -> d
     return {
         f"{folder}/memory.limit_in_bytes": f"{maximum}\n",
         f"{folder}/memory.usage_in_bytes": f"{usage}\n",
-        f"{folder}/memory.stat": "total_active_file 1000000\ntotal_inactive_file 0\n",
+        f"{folder}/memory.stat": "total_active_file 1000000\ntotal_inactive_file 0\n"
+        f"hierarchical_memory_limit {1 << 62}\n",
         f"{folder}/memory.use_hierarchy": "1\n",
         f"{folder}/memory.kmem.tcp.limit_in_bytes": "4194304\n",
         f"{folder}/memory.kmem.tcp.usage_in_bytes": f"{buffers}\n",

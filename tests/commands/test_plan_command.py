@@ -744,9 +744,52 @@ def with_v1_cgroup(folder: Path, of_buffers: dict[str, str]) -> Path:
         buffers = {"limit_in_bytes": no_limit, "usage_in_bytes": "0"} | dict(of_buffers if name == "a" else {})
         files = {f"kmem.tcp.{each}": text for each, text in buffers.items()}
         files |= {"limit_in_bytes": maximum, "usage_in_bytes": "0", "use_hierarchy": "1"}
-        files |= {"stat": "total_active_file 0\ntotal_inactive_file 0"}
+        files |= {"stat": "total_active_file 0\ntotal_inactive_file 0\nhierarchical_memory_limit 9223372036854771712"}
         write_tree(root, {f"{below}/memory.{each}": f"{text}\n" for each, text in files.items()})
     return root
+
+
+def test_a_limit_of_cgroup_v1_above_the_mount_counts(tmp_path: Path, run_json: RunJson) -> None:
+    """memory.stat has the least limit of all cgroups above, visible or not (mm/memcontrol-v1.c, memcg1_stat_format)."""
+    root = with_v1_cgroup(tmp_path, {})
+    stat = root / "sys/fs/cgroup/memory/a/web/memory.stat"
+    unlimited = stat.read_text()
+    arguments = ("--root", str(root), "--cgroup", "a/web")
+    plan = (*arguments, "--connections", "20K")
+    assert limit(run_json(*plan), "memory_cgroup")["verdict"] == "fits"
+    stat.write_text(re.sub(r"(hierarchical_memory_limit) \d+", r"\1 67108864", unlimited))
+    row = limit(json.loads(forked_program.run("--json", *arguments).stdout), "memory_cgroup")
+    assert (row["limit"], row["limit_is_at_most"], row["headroom_sockets"]) == (67_108_864, True, None)
+    assert "64.0 MiB of a cgroup above /sys/fs/cgroup, whose use is not visible" in row["note"]
+    assert limit(run_json(*plan), "memory_cgroup")["verdict"] == "unknown"
+    many = limit(run_json(*arguments, "--connections", "100K"), "memory_cgroup")
+    assert many["verdict"] == "exceeded"
+    assert "of a cgroup above /sys/fs/cgroup" in many["note"]
+    # 200 MB, the limit of the cgroup itself, is the least of all
+    stat.write_text(re.sub(r"(hierarchical_memory_limit) \d+", r"\1 199999488", unlimited))
+    row = limit(json.loads(forked_program.run("--json", *arguments).stdout), "memory_cgroup")
+    assert (row["limit"], row["limit_is_at_most"]) == (199_999_488, True)
+    stat.write_text(re.sub(r"(?m)^hierarchical.*\n", "", unlimited))
+    row = limit(json.loads(forked_program.run("--json", *arguments).stdout), "memory_cgroup")
+    assert (row["limit"], row["headroom_is_at_least"], row["headroom_is_at_most"]) == (200_000_000, False, True)
+
+
+def test_limits_above_the_mount_of_a_container_make_what_fits_an_upper_bound(tmp_path: Path, run_json: RunJson) -> None:
+    """The root of cgroup2 has no memory.max; that of a container has one, and cgroups above it that nothing shows."""
+    root = with_cgroup("6.18-1n", tmp_path)
+    arguments = ("--root", str(root), "--cgroup", "web.slice")
+    of_host = limit(json.loads(forked_program.run("--json", *arguments).stdout), "memory_cgroup")
+    assert (of_host["headroom_is_at_least"], of_host["headroom_is_at_most"]) == (True, False)
+    stat = "active_file 0\ninactive_file 0\nslab_reclaimable 0\n"
+    write_tree(root, {f"sys/fs/cgroup/memory.{name}": text for name, text in (("max", "max\n"), ("current", "1\n"))})
+    write_tree(root, {"sys/fs/cgroup/memory.stat": stat})
+    found = limit(json.loads(forked_program.run("--json", *arguments).stdout), "memory_cgroup")
+    assert (found["headroom_is_at_least"], found["headroom_is_at_most"]) == (False, True)
+    assert found["headroom_sockets"] >= of_host["headroom_sockets"]
+    assert "cgroups above /sys/fs/cgroup are not visible here" in found["note"]
+    planned = limit(run_json(*arguments, "--connections", "20K"), "memory_cgroup")
+    assert (planned["connections_are_at_most"], planned["connections_are_at_least"]) == (True, False)
+    assert "cgroups above /sys/fs/cgroup are not visible here" in planned["note"]
 
 
 ACCEPT_CHARGE = "accept() charges its sock only while some cgroup has set memory.kmem.tcp.limit_in_bytes"

@@ -352,7 +352,9 @@ def ledgers_with_cgroup() -> dict[str, Ledger]:
     missing = CgroupMemory(
         "nope", None, None, False, None, None, None, None, "there is no /sys/fs/cgroup/nope/memory.max here"
     )
-    of_v1 = known._replace(path="memory/web", is_v1=True, sock_max_bytes=81_920, kernel_max_bytes=90_000_000)
+    of_v1 = known._replace(path="memory/web", is_v1=True, sock_max_bytes=81_920, kernel_max_bytes=90_000_000)._replace(
+        hidden_max_bytes=104_000_000
+    )
     above = known._replace(path="web", max_bytes=104_000_000)
     return {
         "a memory cgroup": account(of._replace(cgroup=known)),

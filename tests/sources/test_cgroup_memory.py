@@ -81,7 +81,9 @@ def v1_level(maximum: bytes, use_hierarchy: bytes = b"1\n", **more: bytes) -> di
     return {
         "memory.limit_in_bytes": maximum,
         "memory.usage_in_bytes": b"9000\n",
-        "memory.stat": b"active_file 9\ninactive_file 9\ntotal_active_file 1000\ntotal_inactive_file 2000\n",
+        "memory.stat": b"active_file 9\ninactive_file 9\ntotal_active_file 1000\ntotal_inactive_file 2000\n"
+        + b"hierarchical_memory_limit "
+        + V1_NO_LIMIT,
         "memory.use_hierarchy": use_hierarchy,
         "memory.kmem.tcp.limit_in_bytes": more.get("tcp", V1_NO_LIMIT),
         "memory.kmem.tcp.usage_in_bytes": b"4096\n",
