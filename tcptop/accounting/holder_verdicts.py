@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from tcptop.ledger.holders import ONE_LOOK, HolderGroup, HolderSums, HolderVerdict
-from tcptop.snapshot.socket_table import SocketNamespace, SocketProcess, SocketTable
+from tcptop.ledger.limits import NEARLY_REACHED_SHARE
+from tcptop.snapshot.socket_table import Listener, SocketNamespace, SocketProcess, SocketTable
 from tcptop.text.units import counted, grouped, short_size
 
 MIN_SOCKETS = 100
@@ -62,7 +63,7 @@ A verdict is given if the counter of a namespace has grown since the previous re
 
 VERDICT_KINDS: Sequence[str] = (
     *("nofile", "ports", "queue_full", "orphans", "unread", "close_wait", "no_process", "in_no_hash"),
-    *("TCPReqQFullDrop", "TCPTimeWaitOverflow", "time_wait", "TCPReqQFullDoCookies"),
+    *("TCPReqQFullDrop", "queue_near", "TCPTimeWaitOverflow", "time_wait", "TCPReqQFullDoCookies"),
 )
 """All kinds of verdicts, from the most urgent to the least urgent."""
 
@@ -82,6 +83,7 @@ def find_verdicts(now: Look, before: Look | None, limits: VerdictLimits) -> tupl
         elif measure >= earlier.get(key, measure + 1):
             verdicts.append(verdict)
     verdicts += _full_queues(now[0], None if before is None else before[0])
+    verdicts += _near_queue(now[0])
     if before is not None:
         verdicts += _grown_counters(now[0], before[0])
     return tuple(
@@ -311,16 +313,34 @@ def _full_queues(now: SocketTable, before: SocketTable | None) -> Iterator[Holde
         place = (listener.namespace, listener.family, listener.port)
         if listener.queue <= listener.limit or not listener.drops:
             continue
-        process = None if listener.pid is None else now.process_of.get(listener.pid)
-        name = f"{process.command}[{process.pid}] " if process else ""
+        name = _listener_name(now, listener)
         # If the number of drops is smaller than in the previous reading, other listeners had the port then.
         grown = drops_now[place] - drops_before[place] if place in drops_now and place in drops_before else -1
         since = "" if grown < 0 else f", {grouped(grown) if grown else 'none'} since the look before"
         text = (
-            f"{name}:{listener.port} accept queue {grouped(listener.queue)} of {grouped(listener.limit)}, FULL,"
+            f"{name} accept queue {grouped(listener.queue)} of {grouped(listener.limit)}, FULL,"
             f" {grouped(listener.drops)} dropped since listen(2){since}"
         )
         yield HolderVerdict("queue_full", text, listener.queue, None, listener.pid, listener.namespace, listener.port)
+
+
+def _near_queue(now: SocketTable) -> Iterator[HolderVerdict]:
+    """A remark on the fullest of the accept queues that are near their limit and no alarm, and how many others are."""
+    near = [each for each in now.listeners if each.queue >= NEARLY_REACHED_SHARE * max(1, each.limit)]
+    near = [each for each in near if each.queue <= each.limit or not each.drops]
+    if not near:
+        return
+    fullest = max(near, key=lambda each: each.queue / max(1, each.limit))
+    text = f"{_listener_name(now, fullest)} accept queue {grouped(fullest.queue)} of {grouped(fullest.limit)}"
+    if near[1:]:
+        text += f", {grouped(len(near) - 1)} more from {100 * NEARLY_REACHED_SHARE:.0f} % on"
+    yield HolderVerdict("queue_near", text, fullest.queue, None, fullest.pid, fullest.namespace, fullest.port)
+
+
+def _listener_name(table: SocketTable, listener: Listener) -> str:
+    """The process and the port of a listener, as far as they are known: `server[10] :8080`."""
+    process = None if listener.pid is None else table.process_of.get(listener.pid)
+    return f"{process.command}[{process.pid}] :{listener.port}" if process else f":{listener.port}"
 
 
 def _drops_by_place(table: SocketTable) -> Mapping[tuple[int, int, int], int]:

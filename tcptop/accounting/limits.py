@@ -208,13 +208,13 @@ def _is_quiet(limit: Limit) -> bool:
     return limit.concerns == "TIME_WAIT" and not limit.stops_new_sockets
 
 
-def _distance(limit: Limit) -> tuple[int, bool, float]:
+def _distance(limit: Limit) -> tuple[int, bool, bool, float]:
     """Sort key that puts the nearest limit first; see `Limits`."""
     by_ratio = -(limit.ratio if limit.ratio is not None else -1.0)
     if limit.state in ALARM_STATES and not _is_quiet(limit):
-        return -ALARM_STATES.index(limit.state) - 1, False, by_ratio
+        return -ALARM_STATES.index(limit.state) - 1, False, False, by_ratio
     stops = limit.stops_new_sockets
-    return 0, not stops, float(limit.least_headroom or 0) if stops else by_ratio
+    return 0, not stops, not limit.is_nearly_reached, float(limit.least_headroom or 0) if stops else by_ratio
 
 
 def _limit(name: LimitName, use: Use, headroom_sockets: int | None, note: str = "", **changes: Any) -> Limit:  # noqa: ANN401 (fields)

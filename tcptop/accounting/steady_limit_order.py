@@ -78,8 +78,14 @@ def _hold_order(previous: LimitOrder, ledger: Ledger, mode: AccountingMode) -> L
 
 
 def _moves_at_once(lower: Limit, upper: Limit) -> bool:
-    """True if `lower` has a more severe alarm than `upper`, or stops sockets where `upper` stops none."""
-    return _severity(lower) > _severity(upper) or (_is_quiet(upper) and lower.stops_new_sockets)
+    """True if `lower` has a more severe alarm than `upper`, or stops sockets where `upper` stops none.
+
+    A limit that a look has just found nearly reached moves up at once, too, above those that stop no socket.
+    """
+    if _severity(lower) > _severity(upper) or (_is_quiet(upper) and lower.stops_new_sockets):
+        return True
+    has_alarm = upper.state in ALARM_STATES
+    return lower.is_nearly_reached and not (upper.is_nearly_reached or upper.stops_new_sockets or has_alarm)
 
 
 def _severity(limit: Limit) -> int:

@@ -1273,7 +1273,8 @@ HOLDER_ENTRIES: tuple[Entry, ...] = (
         " unread data (UNREAD) above 1 % of tcp_mem's maximum; orphans above a quarter of tcp_max_orphans, below"
         " which they are usual; 100 sockets in CLOSE_WAIT (of all owners that are not visible"
         " together), or without a process; in no dump: more than 100 and 1 %"
-        " of the allocated; TIME_WAIT above half of tcp_max_tw_buckets; a SYN queue that overflows. `! W 5"
+        " of the allocated; a SYN queue that overflows. Without `!`: TIME_WAIT above half of tcp_max_tw_buckets; an"
+        " accept queue from 80 % of its limit on that is not full, or has dropped nothing. `! W 5"
         " verdicts` in the head line counts those of a look of the last minute.",
         "tcptop, from a look and the look before",
         ("verdicts", "FULL", "since the look before", "W verdicts"),

@@ -60,6 +60,7 @@ WITH_PROCESS: Sequence[HolderKind] = ("process", "not_seen")
 ABOUT: Sequence[About] = (
     About("queue_full", "SOCKETS", _of("queue")),
     About("queue_full", "DROPS", lambda group: group.state == "LISTEN" and group.drops != 0),
+    About("queue_near", "SOCKETS", _of("queue")),
     About("nofile", "SOCKETS", _of("process")),
     About("orphans", "UNSENT", _of("orphan")),
     About("unread", "UNREAD", lambda group: group.holder.kind in WITH_PROCESS and group.unread_bytes > 0),

@@ -246,7 +246,7 @@ QUIET: Piece = ("   ", "text")
 
 
 def verdict_paragraph(verdict: HolderVerdict, columns: int, can_confirm: bool = False) -> list[Line]:
-    """The lines of a verdict, without the sign of an alarm for mini-sockets, whose limit stops no socket.
+    """The lines of a verdict, without the sign of an alarm for the kinds that are none.
 
     If a key looks again, the verdict of a first look names it.
     """

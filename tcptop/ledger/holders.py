@@ -116,8 +116,9 @@ class HolderSums(NamedTuple):
 
 ONE_LOOK = "(one look)"
 """End of the text of a verdict that a second look would confirm."""
-QUIET_KINDS = frozenset({"time_wait", "TCPTimeWaitOverflow"})
-"""Kinds of verdicts that are no alarm: the limit of mini-sockets stops no socket."""
+QUIET_KINDS = frozenset({"time_wait", "TCPTimeWaitOverflow", "queue_near"})
+"""Kinds of verdicts that are no alarm: the limit of mini-sockets stops no socket, and an accept queue near its limit is
+usual for an instant."""
 
 
 class HolderVerdict(NamedTuple):

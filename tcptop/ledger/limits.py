@@ -5,6 +5,7 @@ from typing import Literal, NamedTuple
 from tcptop.kernel.events import EventUnit
 from tcptop.kernel.limits import (
     CGROUP_LIMIT,
+    LIMITS,
     TIME_WAIT_LIMIT,
     LimitConcern,
     LimitName,
@@ -20,6 +21,11 @@ MAX_LOOK_AGE_S = 300.0
 
 MIN_ALARM_AGE_S = 60.0
 """Age in seconds of a look up to which it raises alarms."""
+NEARLY_REACHED_SHARE = 0.8
+"""Used share from which a limit that only a look at the sockets tells is named, though it has no alarm: an accept queue
+has no thresholds, since one near its limit is usual for an instant."""
+NEEDING_LOOK = frozenset(limit.name for limit in LIMITS if limit.needs_look)
+"""Names of the limits that only a look at the sockets tells."""
 LOOK_REST = 400
 """A look raises alarms up to an age of so many times its duration, too: looks that repeat themselves rest for 200 times
 their CPU time, and an alarm shall not end before the next look."""
@@ -176,6 +182,11 @@ class Limit(NamedTuple):
         return self.headroom_is_at_most and self.headroom_low is None
 
     @property
+    def is_nearly_reached(self) -> bool:
+        """True if only a look at the sockets tells the use, and the use is at least NEARLY_REACHED_SHARE."""
+        return self.name in NEEDING_LOOK and (self.ratio or 0.0) >= NEARLY_REACHED_SHARE
+
+    @property
     def stops_new_sockets(self) -> bool:
         """True if the limit stops new sockets, and its headroom is known."""
         return self.headroom_sockets is not None and self.concerns != "orphans"
@@ -185,9 +196,10 @@ class Limits(NamedTuple):
     """All limits on sockets, the nearest first.
 
     Limits with an alarm come first, but for mini-sockets, whose limit stops no new socket. Limits that stop new sockets
-    come second, sorted by their headroom. Then come the limits that do not stop new sockets, sorted by the share that
-    is used. Limits whose used amount is unknown come last. If the limit of mini-sockets is nearly full, it comes right
-    after the first of the limits that stop new sockets and have no alarm.
+    come second, sorted by their headroom. Then come the nearly reached limits that only a look tells, and then the
+    other limits that do not stop new sockets, sorted by the share that is used. Limits whose used amount is unknown
+    come last. If the limit of mini-sockets is nearly full, it comes right after the first of the limits that stop new
+    sockets and have no alarm.
     """
 
     rows: tuple[Limit, ...]

@@ -57,8 +57,6 @@ FITS_TITLE = "FITS MORE"
 ORDERS = ("fewest fit first", "fewest first")
 """Texts, from long to short, that name the order of the limits: of the limits without an alarm, the limit below which
 the fewest further sockets fit comes first."""
-NEARLY_REACHED_SHARE = 0.8
-"""Used share from which the pane shows a limit that only a look at the sockets tells, and that has no alarm."""
 PERCENT_WIDTH, FITS_WIDTH, NOTE_WIDTH, THEN_WIDTH = 7, 12, 26, 53
 MIN_BAR_WIDTH, MAX_BAR_WIDTH = 7, 20
 USE_WIDTHS: Sequence[tuple[int, int]] = ((100, 24), (85, 22))
@@ -106,7 +104,7 @@ class LimitsPane(ScrollPane):
         """The growth since the mark, if a sample is marked, followed by as many limits as fit.
 
         Without a look, the last line says which limits it would tell, and how; where a look was made, a free line names
-        the key.
+        the key. A limit that a look has found nearly reached, and that does not fit, is in the last line.
 
         Without a title line, the first line has the nearest limit and the machine's headroom.
         """
@@ -115,6 +113,10 @@ class LimitsPane(ScrollPane):
         lines = super().lines(ledger, choices, columns, rows - has_foot)
         if has_foot:
             return [*lines, foot]
+        nearly = self._hidden_nearly_reached(shown_limits(ledger, choices.mode))
+        if nearly is not None and len(lines) >= MIN_ROWS_WITH_FOOT + (self._view.since is not None):
+            lines = super().lines(ledger, choices, columns, rows - 1)
+            return [*lines, self.content(ledger, choices, columns)[1][nearly]]
         if len(lines) < rows and self._can_look(ledger):
             hint = first_fitting((*WHO_HINTS, ""), columns - TITLE_MARGIN)
             lines = [*lines, (("W", "accent"), (hint[1:], "dim"))] if hint else lines
@@ -200,6 +202,12 @@ class LimitsPane(ScrollPane):
         """True if the running kernel can be asked about all sockets (key W)."""
         return is_here(ledger) and self._view.player is None
 
+    def _hidden_nearly_reached(self, limits: Sequence[Limit]) -> int | None:
+        """The place of a limit that has no alarm, is nearly reached and is hidden; None if there is none."""
+        visible = range(self._first, self._first + self._body_height)
+        near = (at for at, limit in enumerate(limits) if limit.is_nearly_reached and not has_alarm(limit))
+        return next((at for at in near if at not in visible), None)
+
     def _hidden_alarms(self, limits: Sequence[Limit]) -> str:
         """The number of alarms on hidden limits, such as `+1 more alarm`; empty if all alarms are visible."""
         visible = range(self._first, self._first + self._body_height)
@@ -235,9 +243,7 @@ def shown_limits(ledger: Ledger, mode: AccountingMode) -> Sequence[Limit]:
     shown = [
         limit
         for limit in limits
-        if not LIMIT_BY_NAME[limit.name].needs_look
-        or limit.state in ALARM_STATES
-        or (limit.ratio or 0.0) >= NEARLY_REACHED_SHARE
+        if not LIMIT_BY_NAME[limit.name].needs_look or limit.state in ALARM_STATES or limit.is_nearly_reached
     ]
     return shown if any(has_bar(limit) for limit in shown) else limits
 

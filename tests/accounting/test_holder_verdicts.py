@@ -174,14 +174,24 @@ def test_a_full_accept_queue_that_drops() -> None:
     assert verdicts(full, full)["queue_full"].endswith("FULL, 199 dropped since listen(2), none since the look before")
     assert verdicts(full, (listen(9090),))["queue_full"].endswith("199 dropped since listen(2)")
     assert verdicts(full, (listen(8080, 0, 300, 900, 10),))["queue_full"].endswith("199 dropped since listen(2)")
-    assert verdicts((listen(8080, 300, 300, 199),)) == {}
-    assert verdicts((listen(8080, 301, 300, 0),)) == {}
-    assert verdicts((listen(8080, 301, 300, None),)) == {}
+    assert verdicts((listen(8080, 300, 300, 199),)).keys() == {"queue_near"}
+    assert verdicts((listen(8080, 301, 300, 0),)).keys() == {"queue_near"}
+    assert verdicts((listen(8080, 301, 300, None),)).keys() == {"queue_near"}
     # Two listeners share the port, and the drops of one of them were unknown in the earlier reading.
     some_unknown = (listen(8080, 301, 300, 100, 10), listen(8080, 0, 300, None))
     assert verdicts((*full, listen(8080, 0, 300, 50)), some_unknown)["queue_full"].endswith(
         "FULL, 199 dropped since listen(2)"
     )
+
+
+def test_an_accept_queue_near_its_limit_is_a_remark() -> None:
+    near = listen(6060, 96, 100, 0, 10), process(10, "server")
+    assert verdicts(near) == {"queue_near": "server[10] :6060 accept queue 96 of 100"}
+    assert verdicts((*near, listen(81, 80, 100), listen(82, 79, 100)))["queue_near"].endswith(
+        "of 100, 1 more from 80 % on"
+    )
+    assert verdicts((listen(6060, 79, 100), listen(81, 0, 0))) == {}
+    assert verdicts((*near, listen(8080, 301, 300, 9))).keys() == {"queue_full", "queue_near"}
 
 
 def test_listeners_that_share_a_port_are_compared_together() -> None:

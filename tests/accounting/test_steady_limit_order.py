@@ -80,6 +80,21 @@ def test_the_full_limit_of_mini_sockets_keeps_no_alarm_back() -> None:
     assert held == ("listen_queues", "file_max", "memory", "tcp_max_tw_buckets")
 
 
+def test_an_accept_queue_that_a_look_finds_near_its_limit_moves_up_at_once() -> None:
+    first, second = (LIMIT._replace(name=name, state="ok") for name in ("file_max", "memory"))
+    second = second._replace(headroom_sockets=None)
+    queues = LIMIT._replace(name="listen_queues", headroom_sockets=None, state="unknown", maximum=100)
+
+    def at(at_s: float, *rows: Limit) -> Ledger:
+        limits = Limits(rows)
+        return BASE._replace(taken_at_unix_s=at_s, limits={"full": limits, "time_wait": limits})
+
+    before = at(0, first, second, queues._replace(used=None))
+    for used, order in ((96, ("file_max", "listen_queues", "memory")), (60, ("file_max", "memory", "listen_queues"))):
+        after = at(1, first, queues._replace(used=used), second)
+        assert hold_orders(hold_orders(NO_ORDERS, before), after)["full"].names == order
+
+
 @pytest.mark.parametrize("at_s", [-1.0, MAX_GAP_S + 1, None])
 def test_a_sample_of_another_time_decides_alone(at_s: float | None) -> None:
     """After a jump in a recording, the order on the screen before the jump has no influence."""

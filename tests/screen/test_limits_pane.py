@@ -24,7 +24,7 @@ from drive import (
     wait_for_app,
     wait_until,
 )
-from made_look import group, listen, look_text, net, process, table_of
+from made_look import group, listen, look_text, net, process, table_of, tree_with_look
 from recorded import copy_recording, ledger, write_buffers
 from recorded import snapshot as recorded_sample
 
@@ -665,3 +665,24 @@ def test_skipped_time_wait_is_no_alarm_and_has_one_wording(left: int, text: str)
         assert not {role for _, role in (*head, *row)} & {"warning", "critical", "critical-bar"}
     [event] = [event for event in found.events if event.name == "TCPTimeWaitOverflow"]
     assert not event.is_alarm
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)], ids=str)
+async def test_an_accept_queue_near_its_limit_stands_above_limits_that_stop_no_socket(
+    size: tuple[int, int], tmp_path: Path
+) -> None:
+    root = tree_with_look(
+        tmp_path / "a", look_text(net(), listen(6060, 96, 100, 0, 10), process(10, "server"), group("whole:10"))
+    )
+    async with tree_app(root).run_test(size=size) as pilot:
+        app = await wait_for_app(pilot)
+        await pilot.press("W")
+        await pilot.pause()
+        remark = "server[10] :6060 accept queue 96 of 100"
+        assert [line.strip() for line in screen_text(app).splitlines() if remark in line] == [remark]
+        await pilot.press("escape")
+        await pilot.pause()
+        lines = pane_lines(app, LimitsPane)
+        [queue] = [at for at, line in enumerate(lines) if re.match(r"accept queues.* 96 %.*:6060", line)]
+        assert not any("stops none" in line or "–" in line for line in lines[:queue])
+        assert "! " not in lines[queue]
