@@ -24,6 +24,8 @@ from tcptop.ledger import (
 )
 from tcptop.snapshot import Meminfo, Reading, Snapshot, Zone
 
+HIGH_MEMORY = "HighMem"
+"""Name of the zone of memory that a 32-bit kernel does not map all the time."""
 SMALLER_MEMINFO = "meminfo shows less memory than zoneinfo: it is a container's or another machine's"
 
 OUTGOING_SHARE = 0.5
@@ -175,7 +177,8 @@ def usable_memory(
     """The memory that slabs can use; None if slabs can use all memory, or if meminfo is a container's.
 
     On a machine with memory in zone Movable or HighMem, or with free memory of CMA, MemTotal and MemAvailable count
-    memory that slabs never get.
+    memory that slabs never get. Without zoneinfo, meminfo has the memory of HighMem, but not what is available without
+    it.
     """
     zones = snapshot.zoneinfo.value.zones if snapshot.zoneinfo.value else ()
     left_out = _zones_without_slabs(snapshot, zones)
@@ -189,7 +192,9 @@ def usable_memory(
     if page_bytes is None:
         return unknown._replace(unknown_because="the size of a page is not known")
     if not zones:
-        return unknown._replace(unknown_because="zoneinfo was not read")
+        high_bytes = meminfo.high_total_bytes if meminfo is not None else None
+        most = max(0, (meminfo.total_bytes or 0) - high_bytes) if meminfo is not None and high_bytes else None
+        return unknown._replace(bytes=most, is_at_most=most is not None, unknown_because="zoneinfo was not read")
     room = _room_for_slabs(snapshot, table, zones, meminfo, page_bytes, memory)
     if isinstance(room, str):
         return unknown._replace(unknown_because=room)
@@ -218,11 +223,14 @@ def _usable_without_cma(meminfo: Meminfo, cma_bytes: int) -> UsableMemory | None
 def _zones_without_slabs(snapshot: Snapshot, zones: Sequence[Zone]) -> tuple[str, ...]:
     """Names of the zones with memory that slabs never use, in the kernel's order.
 
-    Without zoneinfo, the zones of buddyinfo are taken, which has no zone without memory.
+    Without zoneinfo, the zones of buddyinfo are taken, which has no zone without memory. HighMem is also among
+    them if meminfo has memory of it.
     """
     areas = snapshot.buddyinfo.value.areas if snapshot.buddyinfo.value else ()
     with_blocks = {(area.node, area.zone) for area in areas}
     found = {area.zone for area in areas} if not zones else set[str]()
+    if snapshot.meminfo.value is not None and snapshot.meminfo.value.high_total_bytes:
+        found.add(HIGH_MEMORY)
     for zone in zones:
         counts = (zone.managed_pages, zone.present_pages, zone.free_pages)
         pages = next((count for count in counts if count is not None), None)
@@ -243,6 +251,8 @@ def _room_for_slabs(
     lacking = _nodes_without_zones(snapshot, zones)
     if lacking:
         return f"zoneinfo has no zone of node {min(lacking)}, which has memory"
+    if zones and meminfo is not None and meminfo.high_total_bytes and all(zone.name != HIGH_MEMORY for zone in zones):
+        return f"zoneinfo has no zone {HIGH_MEMORY}, of which meminfo has memory"
     if snapshot.zoneinfo.value is not None and not _is_whole(snapshot.zoneinfo):
         return "zoneinfo has damaged or impossible figures"
     spare = spare_pages(zones)

@@ -265,6 +265,7 @@ def _memory(snapshot: Snapshot, headroom: Headroom, page_bytes: int | None) -> L
     limit = _limit("memory", Use(used, total, error), headroom.sockets)._replace(
         headroom_is_at_most=headroom.is_at_most and headroom.sockets is not None,
         headroom_low=headroom.with_reclaim_low or None if headroom.is_at_most else None,
+        maximum_is_at_most=usable is not None and usable.is_at_most,
         left_out_zones=usable.left_out if usable is not None else (),
         left_out_cma_bytes=usable.free_cma_bytes if usable is not None else 0,
     )

@@ -130,7 +130,7 @@ def machine_bytes(snapshot: Snapshot, ledger: Ledger) -> int | None:
 
     A container with its own meminfo (lxcfs) may show a MemTotal below the memory of the machine. The file zoneinfo
     always shows the memory of the whole machine, so the memory of the zones is used if it exceeds MemTotal. The memory
-    of zones that slabs cannot use is left out.
+    of zones that slabs cannot use is left out; without zoneinfo, that of HighMem, which meminfo has.
     """
     meminfo, zoneinfo = snapshot.meminfo, snapshot.zoneinfo.value
     if meminfo.value is None or meminfo.value.total_bytes is None or meminfo.state not in ("ok", "late"):
@@ -138,4 +138,6 @@ def machine_bytes(snapshot: Snapshot, ledger: Ledger) -> int | None:
     zones, page_bytes = zoneinfo.zones if zoneinfo else (), ledger.host.page_size_bytes or MIN_PAGE_BYTES
     managed_bytes = sum(zone.managed_pages or 0 for zone in zones) * page_bytes
     unusable_bytes = sum(zone.managed_pages or 0 for zone in zones if zone.name not in SLAB_ZONES) * page_bytes
+    if not zones:
+        unusable_bytes = min(meminfo.value.total_bytes, meminfo.value.high_total_bytes or 0)
     return max(meminfo.value.total_bytes, managed_bytes) - unusable_bytes

@@ -76,8 +76,8 @@ class Limit(NamedTuple):
     used_is_at_most: bool = False
     """True if `used` is an upper bound, because reclaim may free a part of the used memory."""
     maximum_is_at_most: bool = False
-    """True if `maximum` is an upper bound, because some local ports may be reserved, or because the limit of a cgroup
-    above a memory cgroup is unknown."""
+    """True if `maximum` is an upper bound, because some local ports may be reserved, because the limit of a cgroup
+    above a memory cgroup is unknown, or, of memory, because only HighMem is known not to be for slabs."""
     reclaimable: int = 0
     """Upper bound on the part of `used` that reclaim may free: reclaimable slabs, in the limit of a memory cgroup."""
     headroom_is_at_least: bool = False

@@ -42,6 +42,8 @@ class UsableMemory(NamedTuple):
     """The reason why the amounts are unknown; may be empty."""
     free_cma_bytes: int = 0
     """Free memory of CMA that the amounts leave out, because slabs cannot use it."""
+    is_at_most: bool = False
+    """True if `bytes` is an upper bound: without zoneinfo, all memory but that of zone HighMem."""
 
 
 class Headroom(NamedTuple):

@@ -285,6 +285,8 @@ class Meminfo(NamedTuple):
     direct_map_bytes: int | None = None
     """Sum of the DirectMap lines: the memory in the kernel's direct map. A container's meminfo (lxcfs) has the lines of
     the whole machine."""
+    high_total_bytes: int | None = None
+    """Memory in zone HighMem; None on a kernel without this zone, as on 64 bits."""
 
 
 class NodeFacts(NamedTuple):

@@ -7,7 +7,7 @@ from tcptop.sources.source import Damage, FileSource, parse_count, report_repeat
 
 FIELDS = (
     *("MemTotal", "MemFree", "MemAvailable", "Cached", "AnonPages", "Slab", "Buffers"),
-    *("Active(file)", "Inactive(file)", "KReclaimable", "SReclaimable", "SUnreclaim"),
+    *("Active(file)", "Inactive(file)", "KReclaimable", "SReclaimable", "SUnreclaim", "HighTotal"),
 )
 """The fields of /proc/meminfo from which the program computes figures."""
 
@@ -49,6 +49,7 @@ class MeminfoSource(FileSource[Meminfo]):
             unreclaimable_slab_bytes=fields.get("SUnreclaim"),
             buffers_bytes=fields.get("Buffers"),
             direct_map_bytes=sum(mapped) if len(mapped) > 1 else None,
+            high_total_bytes=fields.get("HighTotal"),
         )
 
 

@@ -206,6 +206,63 @@ def test_without_zoneinfo_the_zones_of_buddyinfo_tell_that_the_use_is_unknown(ro
     assert "memory (without zone Movable; " in printed("check", "--root", root)[0]
 
 
+def write_high_memory(root: Path, total_kib: int) -> int:
+    """Gives memory to HighMem in meminfo, as a 32-bit kernel prints it; returns the bytes of all other memory."""
+    path = root / "proc/meminfo"
+    text = path.read_text()
+    [whole] = re.findall(r"(?m)^MemTotal: +(\d+) kB$", text)
+    low_kib = int(whole) - total_kib
+    lines = f"HighTotal: {total_kib} kB\nHighFree: {total_kib} kB\nLowTotal: {low_kib} kB\nLowFree: 8272 kB\n"
+    path.write_text(text.replace("SwapTotal:", f"{lines}SwapTotal:", 1))
+    return low_kib << 10
+
+
+@pytest.mark.parametrize("has_blocks", [True, False])
+def test_without_zoneinfo_high_memory_is_no_memory_for_sockets(root: Path, has_blocks: bool) -> None:
+    """Slabs take low memory alone; what of it is in use is not known without zoneinfo."""
+    (root / "proc/zoneinfo").unlink()
+    if not has_blocks:
+        for name in ("buddyinfo", "pagetypeinfo"):
+            (root / "proc" / name).unlink(missing_ok=True)
+    low_bytes = write_high_memory(root, 5_200_000)
+    found = report(root)
+    limit = memory_of(found)
+    assert (limit["used"], limit["limit"], limit["limit_is_at_most"], limit["state"]) == (
+        *(None, low_bytes, True),
+        "unknown",
+    )
+    assert limit["note"].startswith("without zone HighMem; ")
+    assert (found["headroom"]["sockets"], found["headroom"]["first_limit_is_at_most"]) == (None, True)
+    line, code = printed("check", "--root", root, "memory")
+    assert code == 3
+    assert "memory not known (without zone HighMem; " in line
+    planned, code = printed("plan", "--connections", "1M", "--root", root)
+    assert code == 1
+    assert planned.startswith("does not fit: ")
+
+
+def test_zones_without_the_high_memory_of_meminfo_make_no_headroom(root: Path) -> None:
+    write_high_memory(root, 5_200_000)
+    found = report(root)
+    assert memory_of(found)["used"] is None
+    assert found["headroom"]["sockets"] is None
+    assert "zoneinfo has no zone HighMem, of which meminfo has memory" in memory_of(found)["note"]
+
+
+def test_more_high_memory_than_memory_is_impossible(root: Path) -> None:
+    (root / "proc/zoneinfo").unlink()
+    write_high_memory(root, 1 << 40)
+    found = report(root)
+    assert found["sources"]["meminfo"]["state"] == "strange"
+    assert (memory_of(found)["used"], memory_of(found)["state"]) == (None, "unknown")
+
+
+def test_a_kernel_without_high_memory_keeps_the_figures_of_meminfo(root: Path) -> None:
+    before = memory_of(report(root))
+    write_high_memory(root, 0)
+    assert memory_of(report(root)) == before
+
+
 def test_without_any_file_of_zones_the_note_says_that_none_is_left_out(root: Path) -> None:
     for name in ("zoneinfo", "buddyinfo", "pagetypeinfo"):
         (root / "proc" / name).unlink(missing_ok=True)

@@ -168,6 +168,14 @@ MEMINFO_RELATIONS: tuple[Relation[Meminfo, Machine], ...] = (
         "none (mm/show_mem.c, si_mem_available)",
     ),
     Relation(
+        "HighTotal of MemTotal",
+        MEMINFO,
+        ("high_total_bytes",),
+        lambda meminfo, _: (meminfo.high_total_bytes, meminfo.total_bytes),
+        "HighTotal is {figure} B, and MemTotal {bound} B",
+        "none",
+    ),
+    Relation(
         "Slab of MemTotal",
         MEMINFO,
         ("slab_bytes", "total_bytes"),
