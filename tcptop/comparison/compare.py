@@ -45,7 +45,6 @@ def compare_ledgers(before: Ledger, after: Ledger, labels: tuple[str, str]) -> L
         connection=_connection(before, after),
         events=_events(before, after),
         tcp_memory=_tcp_memory(before, after),
-        tcp_memory_span=_tcp_memory_span(before, after),
         slab_memory=Change(
             "slab_memory_bytes", "slab memory", "bytes", before.slab_memory.total_bytes, after.slab_memory.total_bytes
         ),
@@ -171,8 +170,9 @@ def _cost(key: str, name: str, before: SocketCost | None, after: SocketCost | No
 
     If `at_most` is set (for outgoing sockets), the upper bounds on the slab bytes are compared.
     """
-    one, two = (_bounded(None if side is None else side.slab_bounds(at_most)) for side in (before, after))
-    return Change(key, name, "bytes", one[0], two[0], one[1], two[1])
+    bounds = [None if side is None else side.slab_bounds(at_most) for side in (before, after)]
+    one, two = (_bounded(each) for each in bounds)
+    return Change(key, name, "bytes", one[0], two[0], one[1], two[1], before_bounds=bounds[0], after_bounds=bounds[1])
 
 
 def _bounded(bounds: Amount | None) -> tuple[float | None, Bound]:
@@ -191,13 +191,6 @@ def _tcp_memory(before: Ledger, after: Ledger) -> Change:
         (memory.low_bytes if memory.bytes is None else memory.bytes, _memory_bounds(memory)) for memory in memories
     ]
     return bounded_change("tcp_memory_bytes", "kernel memory in TCP", "bytes", sides[0], sides[1])
-
-
-def _tcp_memory_span(before: Ledger, after: Ledger) -> Amount | None:
-    one, two = _memory_bounds(before.tcp_memory), _memory_bounds(after.tcp_memory)
-    if one is None or two is None or inf in (one.high, two.high):
-        return None
-    return Amount(two.low - one.high, two.high - one.low)
 
 
 def _memory_bounds(memory: TcpMemory) -> Amount | None:

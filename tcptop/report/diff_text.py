@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from math import inf
 from time import gmtime, strftime
 
 from tcptop.comparison.difference import (
@@ -83,26 +84,7 @@ def _answer(difference: LedgerDifference) -> str:
         number = units.counted(abs(round(sockets)), "socket").split(" socket")
         word = "more" if sockets > 0 else "fewer"
         texts.append(f"{number[0]} {word} socket{number[1]}" if sockets else "as many sockets")
-    memory = difference.tcp_memory
-    if memory.increase is not None and memory.increase_bound in ("exact", "about"):
-        about = "" if memory.increase_bound == "exact" else "≈ "
-        sign = "+" if memory.increase > 0 else "-" if memory.increase < 0 else ""
-        size = f"{about}{sign}{units.size(abs(memory.increase))}"
-        span = difference.tcp_memory_span
-        is_sign_unknown = memory.changed and span is not None and span.low < 0 < span.high
-        if span is not None and is_sign_unknown:
-            slab = None if difference.growth is None or difference.growth.missing else difference.growth.socket_bytes
-            unknown = f"unknown: {units.signed_size_range(span.low, span.high)}"
-            if slab is not None and sockets and slab.low * sockets > 0 and slab.high * sockets > 0:
-                texts.append(f"{units.signed_size_range(*slab)} of slab; with buffers, {unknown}")
-            else:
-                texts.append(f"change of kernel memory {unknown}")
-        else:
-            texts.append(f"{size} of kernel memory")
-        others = [change for change in difference.sockets if change.key.startswith("time_wait")]
-        is_of_sockets = sockets and memory.increase / sockets > 0 and not any(change.changed for change in others)
-        if sockets and is_of_sockets and not is_sign_unknown:
-            texts[-1] = f"{size}, ≈ {units.exact_bytes(float(f'{memory.increase / sockets:.3g}'))} B each"
+    texts += _memory_answer(difference, sockets)
     rows = difference.nodes.changed
     total = difference.node_sum or (rows[0] if len(rows) == 1 and not difference.nodes.unchanged else None)
     fits = None if total is None else total.headroom_sockets
@@ -111,6 +93,27 @@ def _answer(difference: LedgerDifference) -> str:
         texts.append(f"free memory fits {number_of} {'more' if fits.increase > 0 else 'fewer'}")
     start = ": ".join(texts[:2]) if sockets is not None else "; ".join(texts[:2])
     return "; ".join([start, *texts[2:]]) if texts else ""
+
+
+def _memory_answer(difference: LedgerDifference, sockets: float | None) -> list[str]:
+    """The change of the sockets' kernel memory, as the range of it if its sign is unknown; empty if none is known."""
+    memory, span = difference.tcp_memory, difference.tcp_memory.span
+    if memory.increase is None and span is not None and inf not in (-span.low, span.high):
+        slab = None if difference.growth is None or difference.growth.missing else difference.growth.socket_bytes
+        unknown = f"unknown: {units.signed_size_range(span.low, span.high)}"
+        if slab is not None and sockets and slab.low * sockets > 0 and slab.high * sockets > 0:
+            return [f"{units.signed_size_range(*slab)} of slab; with buffers, {unknown}"]
+        return [f"change of kernel memory {unknown}"]
+    if memory.increase is None or memory.increase_bound not in ("exact", "about"):
+        return []
+    about = "" if memory.increase_bound == "exact" else "≈ "
+    sign = "+" if memory.increase > 0 else "-" if memory.increase < 0 else ""
+    size = f"{about}{sign}{units.size(abs(memory.increase))}"
+    others = [change for change in difference.sockets if change.key.startswith("time_wait")]
+    is_of_sockets = sockets and memory.increase / sockets > 0 and not any(change.changed for change in others)
+    if sockets and is_of_sockets:
+        return [f"{size}, ≈ {units.exact_bytes(float(f'{memory.increase / sockets:.3g}'))} B each"]
+    return [f"{size} of kernel memory"]
 
 
 def _facts(subject: ComparedInput) -> str:
@@ -146,9 +149,11 @@ def _figures(title: str, figures: Sequence[Change], headings: Sequence[Heading] 
 def _is_listed(change: Change) -> bool:
     """True if the report lists the change.
 
-    Changes that round to 0 are not listed. Changes that round to 0 are common for bytes per connection.
+    Changes that round to 0 are not listed, unless they are bounds. Changes that round to 0 are common for bytes per
+    connection.
     """
-    return change.changed and (change.increase is None or round(change.increase) != 0)
+    is_bound = change.increase_bound in ("at least", "at most")
+    return change.changed and (change.increase is None or is_bound or round(change.increase) != 0)
 
 
 NOT_KNOWN = "unknown"
