@@ -202,12 +202,22 @@ def _memory_bounds(memory: TcpMemory) -> Amount | None:
 def _headroom(before: Ledger, after: Ledger) -> tuple[Change, ...]:
     one, two = before.headroom["full"], after.headroom["full"]
     sizes = (one.bytes_per_socket, two.bytes_per_socket)
-    bounds = [_headroom_socket_bound(ledger) for ledger in (before, after)]
+    kinds = [_headroom_socket_bound(ledger) for ledger in (before, after)]
+    bounds = [_headroom_socket_bounds(ledger) for ledger in (before, after)]
     of_buffers: list[Bound] = [
         "at least" if (each.high_buffer_bytes or 0) > (each.buffer_bytes or 0) else "exact" for each in (one, two)
     ]
     return (
-        Change("bytes_per_socket", "one more socket", "bytes", *sizes, bounds[0], bounds[1]),
+        Change(
+            "bytes_per_socket",
+            "one more socket",
+            "bytes",
+            *sizes,
+            kinds[0],
+            kinds[1],
+            before_bounds=bounds[0],
+            after_bounds=bounds[1],
+        ),
         Change("buffer_bytes", "buffers", "bytes", one.buffer_bytes, two.buffer_bytes, of_buffers[0], of_buffers[1]),
     )
 
@@ -222,6 +232,15 @@ def _headroom_socket_bound(ledger: Ledger) -> Bound:
     if ledger.costs["full"].by_family["mix"].outgoing.missing or low is None or high is None:
         return "at least"
     return "at least" if high - low > EXACT_SHARE * (headroom.bytes_per_socket or 0.0) else "exact"
+
+
+def _headroom_socket_bounds(ledger: Ledger) -> Amount | None:
+    """The bytes of that socket with the least and with the most in buffers; None if another part is unknown."""
+    headroom = ledger.headroom["full"]
+    each, low, high = headroom.bytes_per_socket, headroom.buffer_bytes, headroom.high_buffer_bytes
+    if ledger.costs["full"].by_family["mix"].outgoing.missing or each is None or low is None or high is None:
+        return None
+    return Amount(each, each - low + high)
 
 
 def _states(before: Ledger, after: Ledger) -> ChangedRows[StateChange]:

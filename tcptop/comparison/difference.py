@@ -56,7 +56,7 @@ class Change:
     """False if `after` − `before` is not the true increase of a counter, for example because the counter was reset."""
 
     before_bounds: Amount | None = None
-    """Bounds of `before`, which only a figure that is `about` needs; None if unknown."""
+    """Bounds of `before`, without which a figure that is `about` has none; None if unknown."""
     after_bounds: Amount | None = None
 
     @property
@@ -114,8 +114,8 @@ class Change:
 
 
 def _bounds(figure: float | None, kind: Bound, bounds: Amount | None) -> Amount | None:
-    """Bounds of a figure, which is not negative, by its kind."""
-    if figure is None or kind == "about":
+    """Bounds of a figure, which is not negative: by its kind alone if none are given."""
+    if figure is None or (kind != "exact" and bounds is not None) or kind == "about":
         return None if figure is None else bounds
     return Amount(0 if kind == "at most" else figure, inf if kind == "at least" else figure)
 

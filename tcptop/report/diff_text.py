@@ -8,6 +8,7 @@ from math import inf
 from time import gmtime, strftime
 
 from tcptop.comparison.difference import (
+    Bound,
     CacheChange,
     Change,
     ChangedRow,
@@ -19,6 +20,7 @@ from tcptop.comparison.difference import (
     StateChange,
 )
 from tcptop.kernel.objects import State
+from tcptop.ledger import Amount
 from tcptop.report.growth_text import COLUMNS, growth_lines
 from tcptop.text import units
 from tcptop.text.ascii import report_to_ascii
@@ -168,18 +170,35 @@ def _change_cells(change: Change) -> list[str]:
     return [_side_text(change, after=False), _side_text(change, after=True), _signed_change(change)]
 
 
-def _fits_cells(change: Change) -> list[str]:
+def _fits_cells(fits: Change) -> list[str]:
     """The three cells of a number of sockets that fit, rounded as in the other reports."""
 
     def text(amount: float | None, bound: str, sign: str = "") -> str:
-        number = units.rough_count(None if amount is None else round(abs(amount)), ROUNDED_UP.get(bound, False))
+        # The bound of a negative change is rounded the other way than its digits.
+        up = bound in ROUNDED_UP and ROUNDED_UP[bound] != (sign == "-")
+        number = units.rough_count(None if amount is None else round(abs(amount)), up)
         return f"{BOUND_SIGNS[bound]} {sign}{number}".strip() if amount is not None else number
 
+    change = _shown_fits(fits)
     sides = [text(change.before, change.before_bound), text(change.after, change.after_bound)]
     if change.increase is None:
         return [*sides, _signed_change(change)]
     sign = "+" if change.increase > 0 else "-" if change.increase < 0 else ""
     return [*sides, text(change.increase, change.increase_bound or "exact", sign)]
+
+
+def _shown_fits(fits: Change) -> Change:
+    """The change of the numbers of sockets that the other reports show: the least where buffers are a range."""
+    before, before_bound = _shown_end(fits.before, fits.before_bound, fits.before_bounds)
+    after, after_bound = _shown_end(fits.after, fits.after_bound, fits.after_bounds)
+    return replace(fits, before=before, before_bound=before_bound, after=after, after_bound=after_bound)
+
+
+def _shown_end(fits: float | None, bound: Bound, bounds: Amount | None) -> tuple[float | None, Bound]:
+    if bounds is None or bound != "at most" or not bounds.low:
+        return fits, bound
+    least, most = units.rough_count(round(bounds.low)), units.rough_count(round(bounds.high), up=True)
+    return (fits, bound) if least == most else (bounds.low, "at least")
 
 
 def _signed_change(change: Change) -> str:
@@ -299,6 +318,10 @@ def _headroom_socket_text(headroom: Sequence[Change], after: bool) -> str:
     buffer_bytes, bound = (buffers.after, buffers.after_bound) if after else (buffers.before, buffers.before_bound)
     has_buffers = buffer_bytes or bound == "at least"
     assumption = "buffers unknown" if buffer_bytes is None else "average buffers" if has_buffers else "no buffers"
+    bounds = size.after_bounds if after else size.before_bounds
+    if bounds is not None and (size.after_bound if after else size.before_bound) == "at least":
+        low, high = units.exact_bytes(bounds.low, False), units.exact_bytes(bounds.high, True)
+        return f"{low} to {high} B ({assumption})"
     return f"{_side_text(size, after)} B ({assumption})"
 
 

@@ -379,6 +379,28 @@ def test_a_socket_whose_buffers_may_be_larger_is_a_lower_bound(tmp_path: Path) -
     assert (buffers["after"], buffers["after_is"]) == (0, "at least")
 
 
+def test_what_fits_a_node_has_the_end_that_its_report_shows() -> None:
+    """Where the buffers are a range, `-o` shows the least number; without buffers, the number is exact."""
+    exact, ranged = tree("6.1-4n", "established"), tree("6.1-4n", "halfclosed")
+    done = forked_program.run("-o", "--root", ranged)
+    least = [int(found.replace(" ", "")) for found in re.findall(r"fits >= ([\d ]+) more sockets in", done.stdout)]
+    assert len(least) == 4
+    for pair, sign in (((exact, ranged), ">= -"), ((ranged, exact), "<= +")):
+        text = diff_output(*map(str, pair))
+        lines = text.split("FITS MORE A")[1].splitlines()[1:5]
+        shown = {int(line.split()[0]): re.findall(r">= (\d+ \d{3})", line) for line in lines}
+        for node, number in enumerate(least):
+            [found] = shown[node]
+            assert int(found.replace(" ", "")) == pytest.approx(number, rel=0.01)
+        assert all(sign in line for line in lines)
+        assert re.search(r"sockets of .*3 \d+ to \d+ \d+ B \(average", " ".join(text.split()))
+        for row in difference(*pair)["nodes"]:
+            fits = row["headroom_sockets"]
+            end, other = ("low_change", "high_change") if pair[0] == exact else ("high_change", "low_change")
+            assert fits["change"] == fits[other]
+            assert abs(fits[end]) > 100_000 > abs(fits[other])
+
+
 # Sizes that one input does not show.
 
 
