@@ -1076,6 +1076,13 @@ LIMIT_ENTRIES: tuple[Entry, ...] = (
         ("forecast", "in about min", "mostly not TCP", "not TCP", "mostly"),
     ),
     Entry(
+        "grey",
+        "Text in grey qualifies the figure beside it, or says where there is more; no grey text is a warning.",
+        "A yellow or red text is a warning, and has a sign or a word that says the same without colour.",
+        "tcptop",
+        ("gray", "dim", "colour", "color", "colours", "colors", "yellow", "red"),
+    ),
+    Entry(
         "not visible here",
         "The kernel shows the files of this limit only in the first network namespace, and tcptop reads another one.",
         "It is so in most containers. The limit is in force all the same. A cgroup that is not visible here may be"
@@ -1267,7 +1274,7 @@ HOLDER_ENTRIES: tuple[Entry, ...] = (
     ),
     Entry(
         "verdict",
-        "A line with `!` below the table: sockets that someone should look at. The most urgent one is the first.",
+        "A line with `!` below the table: sockets that someone should look at, the most urgent first.",
         "A process with more than 80 % of its nofile in use; sockets to one remote port from 80 % of the local ports"
         " on; a full accept queue that has dropped; orphans or"
         " unread data (UNREAD) above 1 % of tcp_mem's maximum; orphans above a quarter of tcp_max_orphans, below"

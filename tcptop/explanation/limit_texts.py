@@ -328,9 +328,16 @@ UNLOOKED_NAMES = {
 
 
 def unlooked_names(limits: Limits, long: bool = False) -> list[str]:
-    """The names of the limits whose use is not known because no look at the sockets was made, or none lately."""
-    names = {limit.name for limit in limits.rows if limit.used is None and not limit.look_lacks}
-    return [pair[long] for name, pair in UNLOOKED_NAMES.items() if name in names]
+    """The names of the limits whose use is not known because no look at the sockets was made, or none lately.
+
+    Of a limit whose counter tells that it was reached, only the size is not known.
+    """
+    unlooked = {limit.name: limit for limit in limits.rows if limit.used is None and not limit.look_lacks}
+    return [
+        f"{'sizes of ' if unlooked[name].is_by_event else ''}{pair[long]}"
+        for name, pair in UNLOOKED_NAMES.items()
+        if name in unlooked
+    ]
 
 
 def is_here(ledger: Ledger) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from tcptop.ledger import Ledger, MemoryPart, SlabMemory, SocketCounts
+from tcptop.ledger import Ledger, MemoryPart, SlabMemory, SocketCounts, TcpMemory
 from tcptop.ledger.memory import BUFFERS, SINCE_SLABINFO
 from tcptop.text import units
 from tcptop.text.estimate import about
@@ -19,21 +19,35 @@ def memory_page(ledger: Ledger, columns: int) -> list[Line]:
     lines = slab_memory_table(ledger, columns)
     lines += [
         EMPTY_LINE,
-        *table_lines(make_headings("<OUTSIDE OF SLABS", "SIZE", ""), [buffers_row(ledger)], columns),
+        *table_lines(make_headings("<BUFFERS", "SIZE", ""), [buffers_row(ledger)], columns),
         EMPTY_LINE,
     ]
     parts = [
         TableRow((part.text, units.size(part.bytes)), basis_text(part))
         for part in ledger.tcp_memory.parts
-        if (part.high_bytes or part.low_bytes) and part.name != BUFFERS
+        if part.high_bytes or part.low_bytes
     ]
     if parts:
+        parts += list(_total_row(ledger.tcp_memory))
         lines += [*table_lines(make_headings("<TCP PART", "SIZE", ""), parts, columns), EMPTY_LINE]
     if ledger.tcp_memory.missing:
         lines += paragraph(f" not known: {', '.join(ledger.tcp_memory.missing)}", columns - 1, "warning")
     if ledger.tcp_memory.outdated_because is not None:
         lines += paragraph(f" {SINCE_SLABINFO}: {ledger.tcp_memory.outdated_because}", columns - 1, "warning")
     return [*lines, *paragraph(f" {SCOPE}", columns - 1, "dim")]
+
+
+def _total_row(memory: TcpMemory) -> Iterator[TableRow]:
+    """The row of TCP's memory, to which the parts add up apart from their rounding; none if it is not known."""
+    if memory.shown_bytes is None:
+        return
+    is_exact = memory.low_bytes == memory.high_bytes
+    note = "at least: a part is not known" if memory.missing else "" if is_exact else _bounds_text(memory)
+    yield TableRow(("total", units.size(memory.shown_bytes)), note, role="strong")
+
+
+def _bounds_text(memory: TcpMemory) -> str:
+    return units.size_range(memory.low_bytes, memory.high_bytes, likely=memory.shown_bytes)
 
 
 def basis_text(part: MemoryPart) -> str:

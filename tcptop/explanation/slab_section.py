@@ -148,11 +148,14 @@ def _facts(ledger: Ledger, row: CacheLine, attributes: CacheAttributes | None) -
         )
         share = loss.used_bytes / loss.total_bytes
         used = f"{units.percent_bound(share, True)} %" if most else units.percent(share, " ")
+        # A bound of all of it says nothing without the reason.
+        is_unknown = is_merged and not loss.lost_bytes
+        unknown = "; how much is not known: the merged structs differ in size" if is_unknown else ""
         parts = ", ".join(f"{sign}{units.count(size)} B {where}" for sign, size, where in lost)
         yield (
             "in structs",
             f"{most}{units.count(loss.used_bytes)} of {units.count(loss.total_bytes)} B:"
-            f" {most}{used} is in structs of active objects",
+            f" {most}{used} is in structs of active objects{unknown}",
         )
         yield "loss", f"{least}{units.count(loss.lost_bytes)} B: {parts}"
     if attributes is not None and attributes.doubt is not None:

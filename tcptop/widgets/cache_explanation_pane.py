@@ -5,7 +5,7 @@ from __future__ import annotations
 from tcptop.explanation import Page, find_page
 from tcptop.ledger import Ledger
 from tcptop.view.choices import Choices
-from tcptop.widgets.scroll_pane import Content, ScrollPane
+from tcptop.widgets.scroll_pane import TITLE_SEPARATOR, Content, ScrollPane
 
 
 class CacheExplanationPane(ScrollPane):
@@ -20,9 +20,11 @@ class CacheExplanationPane(ScrollPane):
         self.redraw_after_key()
 
     def title(self, ledger: Ledger, choices: Choices) -> str:  # noqa: ARG002
-        """The title of the page."""
+        """The title of the page, and the key that opens the whole page if not all of it fits."""
         page = self._page(ledger)
-        return "Explanation" if page is None else page.title
+        if page is None:
+            return "Explanation"
+        return f"{page.title}{TITLE_SEPARATOR}ENTER: all" if self.position else page.title
 
     def content(self, ledger: Ledger, choices: Choices, columns: int) -> Content:  # noqa: ARG002
         """The lines of the page."""

@@ -67,7 +67,9 @@ def head_line(ledger: Ledger, view: View, columns: int) -> Line:
     """
     host, choices = ledger.host, view.choices
     # The line does not name the usual case: the accounting of open sockets, on all nodes.
-    shown: list[Piece] = [] if choices.mode == "full" else [(f"{MODE_NAMES[choices.mode]} · ", "accent")]
+    # Beside the limit of TIME_WAIT, the key says that the second TIME_WAIT is what is counted.
+    key = "m: " if any(limit.concerns == "TIME_WAIT" for limit in ledger.limits[choices.mode].alarms) else ""
+    shown: list[Piece] = [] if choices.mode == "full" else [(f"{key}{MODE_NAMES[choices.mode]} · ", "accent")]
     verdicts = _verdicts_text(ledger, choices.mode)
     if verdicts:
         shown.append((f"{verdicts}  ", "warning"))

@@ -31,7 +31,7 @@ KEYS: tuple[KeyHint, ...] = (
     (":", "more", "more"),
     ("=", "all nodes", "nodes"),
     ("k", "mark", "mark"),
-    ("i", "explain", "info"),
+    ("i", "info", "info"),
     ("/", "find", "find"),
     ("0-9[]", "node", "node"),
     ("c n …", "sort", "sort"),

@@ -149,6 +149,7 @@ def lines_of(word: str, columns: int = 100) -> list[str]:
         ("no average below 200", "no average"),
         ("Limits without tcp_mem", "not visible here"),
         ("without file-max", "not visible here"),
+        ("gray", "grey"),
         ("tcp_mem not visible", "not visible here"),
     ],
 )

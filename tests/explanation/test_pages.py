@@ -23,6 +23,7 @@ from tcptop.kernel.objects import CGROUP_VECTORS, KERNEL_OBJECTS, OBJECT_OF_CACH
 from tcptop.ledger import SCOPE_LABELS, Ledger
 from tcptop.report.as_text import as_text
 from tcptop.snapshot import CacheAttributes, MemoryCgroups, Reading, StructLayout, StructMember
+from tcptop.text import units
 from tcptop.text.ascii import report_to_ascii
 from tcptop.text.line import text_of
 
@@ -614,6 +615,19 @@ def test_each_part_of_tcps_memory_has_its_basis_beside_it(columns: int) -> None:
         else:
             low, high = re.fullmatch(r"([\d. ]+)(?: [A-Z]\w*)? to ([\d. ]+) \w+", words).groups()  # type: ignore[union-attr] # else it fails
             assert low != high
+
+
+@each_recording
+def test_the_parts_of_tcps_memory_add_up_to_the_row_of_the_total(kernel: str, phase: str) -> None:
+    memory = ledger(kernel, phase).tcp_memory
+    lines = draw(named_page("memory"), ledger(kernel, phase), 100)
+    rows = lines[next((at for at, line in enumerate(lines) if line.startswith(" TCP PART ")), len(lines)) :]
+    total = next((line for line in rows if line.startswith(" total ")), "")
+    assert bool(total) == (memory.shown_bytes is not None and bool(rows))
+    assert not total or units.size(memory.shown_bytes) in total
+    buffers = next(part for part in memory.parts if part.name == "socket buffers")
+    assert any(line.startswith(" socket buffers ") for line in rows) == bool(buffers.high_bytes)
+    assert memory.bytes in (None, sum(part.bytes for part in memory.parts))
 
 
 def test_a_figure_with_a_range_is_about_or_at_most() -> None:

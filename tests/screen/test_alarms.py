@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from drive import host_app, open_host, pane_lines, pane_title, screen_text, wait_for_app
+from drive import host_app, open_host, pane_lines, pane_title, screen_text, tree_app, wait_for_app
 from recorded import copy_recording, ledger_of, write_buffers, write_tree
 from textual.geometry import Region
 
@@ -172,6 +172,16 @@ async def test_a_full_time_wait_limit_says_that_it_stops_no_new_socket(size: tup
         head = await head_of(root, size, Settings())
         assert head_text in head
         assert "!" not in head
+
+
+async def test_beside_the_limit_of_time_wait_the_accounting_has_its_key(tmp_path: Path) -> None:
+    root = copy_recording("6.1-4n", "timewait", tmp_path)
+    (root / "proc/sys/net/ipv4/tcp_max_tw_buckets").write_text("8192\n")
+    async with tree_app(root).run_test(size=(120, 40)) as pilot:
+        app = await wait_for_app(pilot)
+        await pilot.press("m")
+        await pilot.pause()
+        assert re.search(r"TIME_WAIT( limit)? 97 %.* m: TIME_WAIT · ", screen_text(app).splitlines()[0])
 
 
 async def test_full_is_said_only_where_nothing_more_fits(alarming: Path) -> None:

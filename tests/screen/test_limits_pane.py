@@ -477,6 +477,14 @@ async def test_the_last_line_says_which_limits_no_look_has_told(size: tuple[int,
         assert "not looked at" not in screen_text(app)
 
 
+def test_where_queues_have_dropped_only_their_sizes_are_not_looked_at() -> None:
+    found = ledger("6.1-4n", "established")
+    rows = [each._replace(is_by_event=each.name == "listen_queues") for each in found.limits["full"].rows]
+    found = found._replace(live=True, limits={**found.limits, "full": Limits(tuple(rows))})
+    line = "".join(text for text, _ in unlooked_line(found, "full", 100))
+    assert line.startswith("nofile, sizes of queues, ports   not looked at")
+
+
 def ledger_of_look(*lines: str, age_s: float = 0.0, overflows: int = 0) -> Ledger:
     """The ledger of a look that is `age_s` seconds old, with a growth of the counter of listen overflows."""
     whole = recorded_sample("6.1-4n", "established")
