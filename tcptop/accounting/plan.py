@@ -39,7 +39,7 @@ from tcptop.ledger.plan import (
     UncountedLimit,
 )
 from tcptop.snapshot import DAMAGED, Snapshot
-from tcptop.text.units import grouped, size
+from tcptop.text.units import grouped, rough_count, size
 
 MIN_DOUBLED = 1000
 """The screen's first plan doubles the number of sockets if at least this number of sockets is open."""
@@ -74,7 +74,8 @@ def make_plan(snapshot: Snapshot, ledger: Ledger, request: PlanRequest) -> Plan:
     sysctls = advised_sysctls(snapshot, ledger, request, limits, parts)
     limits = [_with_memory_needed(_with_note(limit, sysctls.get(limit.name))) for limit in limits]
     time_wait_bytes = max(0.0, _most(needs.memory) - _most(alone.memory))
-    nodes = _by_node(table, ledger, needs.memory, time_wait_bytes, needs_of, fit_into)
+    time_wait = Amount(max(0.0, needs.memory[0] - alone.memory[0]), time_wait_bytes)
+    nodes = _by_node(table, ledger, needs.memory, time_wait, needs_of, fit_into)
     before_reclaim = _before_reclaim(ledger, _protection_error_bytes(snapshot, ledger), fit_into)
     in_all = before_reclaim or next((limit.connections for limit in limits if limit.name == "memory"), None)
     exceeded = any(limit.verdict == "exceeded" for limit in limits)
@@ -225,7 +226,7 @@ def _limits(
     )
     free = most_free if memory.free is None else memory.free
     memory = _with_exact_connections(memory, free, lambda number: _most(needs_of(number).memory, memory.free is None))
-    yield _with_range_of_buffers(memory, needs, needs_of)
+    yield _with_range_of_parts(memory, needs, needs_of)
     if CGROUP_LIMIT in rows:
         row = rows[CGROUP_LIMIT]
         if row.maximum is not None or row.used_error is None:
@@ -461,22 +462,29 @@ def _with_exact_connections(limit: PlanLimit, free: int | None, amount_of: Calla
     return limit._replace(connections=_most_connections(sure, amount_of))
 
 
-def _with_range_of_buffers(limit: PlanLimit, needs: Needs, needs_of: Callable[[int], Needs]) -> PlanLimit:
-    """The limit of memory, with the number of connections that fit if buffers take their least.
+def _with_range_of_parts(limit: PlanLimit, needs: Needs, needs_of: Callable[[int], Needs]) -> PlanLimit:
+    """The limit of memory, with the number of connections that fit if every part takes its least.
 
-    The limit is unchanged if the buffers are no range, or one of at most EXACT_SHARE of the plan, as in the headroom.
+    More connections than that surely do not fit. The limit is unchanged if the buffers are no range, or one of at most
+    EXACT_SHARE of the plan, as in the headroom.
     """
     if limit.connections is None or limit.connections_are_at_most or limit.free is None or not _buffer_range(needs):
         return limit
 
-    def least(number: int) -> float:
+    def least_buffers(number: int) -> float:
         planned = needs_of(number)
         return planned.memory[1] - _buffer_range(planned)
 
-    most = max(limit.high_connections or 0, _most_connections(limit.free, least) or 0)
+    free = min(limit.free + (limit.used_error or 0), inf if limit.maximum is None else limit.maximum)
+    most = _most_connections(free, lambda number: needs_of(number).memory[0]) or 0
     if most <= limit.connections:
         return limit
-    return limit._replace(high_connections=most, connections_are_at_least=True)
+    of_buffers = _most_connections(free, least_buffers) or 0
+    return limit._replace(
+        high_connections=most,
+        connections_are_at_least=True,
+        other_parts_are_ranges=rough_count(of_buffers, up=True) != rough_count(most, up=True),
+    )
 
 
 def _buffer_range(needs: Needs) -> float:
@@ -547,7 +555,7 @@ def _by_node(
     table: CacheTable,
     ledger: Ledger,
     total_bytes: tuple[float, float],
-    time_wait_bytes: float,
+    time_wait: Amount,
     needs_of: Callable[[int], Needs],
     fit_into: Callable[[float], int | None],
 ) -> dict[int, PlanNode] | None:
@@ -570,18 +578,23 @@ def _by_node(
         for number, node in headroom.nodes.items()
         if headroom.bytes_per_socket is not None
     }
-    in_all = fit_into(sum(free_bytes.values()))
+    free = sum(free_bytes.values())
+    in_all = fit_into(free)
     each = least_each = 0.0
     if in_all is not None:
         planned = needs_of(max(1, in_all))
-        each = max(0.0, _most(planned.memory) - time_wait_bytes) / max(1, in_all)
-        least_each = each - _buffer_range(planned) / max(1, in_all)
+        each = max(0.0, _most(planned.memory) - time_wait.high) / max(1, in_all)
+        if _buffer_range(planned):
+            most_in_all = max(1, _most_connections(free, lambda number: needs_of(number).memory[0]) or 0)
+            least_each = max(0.0, needs_of(most_in_all).memory[0] - time_wait.low) / most_in_all
     low, high = total_bytes
     nodes: dict[int, PlanNode] = {}
     for number, share in shares.items():
-        free, part = free_bytes.get(number), share or 0.0
-        left = None if free is None else max(0.0, free - time_wait_bytes * part)
-        fits, most = (int(left / size) if left is not None and size > 0 else None for size in (each, least_each))
+        own, part = free_bytes.get(number), share or 0.0
+        fits, most = (
+            int(max(0.0, own - of_time_wait * part) / size) if own is not None and size > 0 else None
+            for size, of_time_wait in ((each, time_wait.high), (least_each, time_wait.low))
+        )
         most = None if most == fits else most
-        nodes[number] = PlanNode(low * part, free, fits, None if high == inf else high * part, most)
+        nodes[number] = PlanNode(low * part, own, fits, None if high == inf else high * part, most)
     return nodes

@@ -45,7 +45,6 @@ def compare_ledgers(before: Ledger, after: Ledger, labels: tuple[str, str]) -> L
         connection=_connection(before, after),
         events=_events(before, after),
         tcp_memory=_tcp_memory(before, after),
-        tcp_memory_span=_tcp_memory_span(before, after),
         slab_memory=Change(
             "slab_memory_bytes", "slab memory", "bytes", before.slab_memory.total_bytes, after.slab_memory.total_bytes
         ),
@@ -171,8 +170,9 @@ def _cost(key: str, name: str, before: SocketCost | None, after: SocketCost | No
 
     If `at_most` is set (for outgoing sockets), the upper bounds on the slab bytes are compared.
     """
-    one, two = (_bounded(None if side is None else side.slab_bounds(at_most)) for side in (before, after))
-    return Change(key, name, "bytes", one[0], two[0], one[1], two[1])
+    bounds = [None if side is None else side.slab_bounds(at_most) for side in (before, after)]
+    one, two = (_bounded(each) for each in bounds)
+    return Change(key, name, "bytes", one[0], two[0], one[1], two[1], before_bounds=bounds[0], after_bounds=bounds[1])
 
 
 def _bounded(bounds: Amount | None) -> tuple[float | None, Bound]:
@@ -193,13 +193,6 @@ def _tcp_memory(before: Ledger, after: Ledger) -> Change:
     return bounded_change("tcp_memory_bytes", "kernel memory in TCP", "bytes", sides[0], sides[1])
 
 
-def _tcp_memory_span(before: Ledger, after: Ledger) -> Amount | None:
-    one, two = _memory_bounds(before.tcp_memory), _memory_bounds(after.tcp_memory)
-    if one is None or two is None or inf in (one.high, two.high):
-        return None
-    return Amount(two.low - one.high, two.high - one.low)
-
-
 def _memory_bounds(memory: TcpMemory) -> Amount | None:
     if memory.low_bytes is None:
         return None
@@ -209,12 +202,22 @@ def _memory_bounds(memory: TcpMemory) -> Amount | None:
 def _headroom(before: Ledger, after: Ledger) -> tuple[Change, ...]:
     one, two = before.headroom["full"], after.headroom["full"]
     sizes = (one.bytes_per_socket, two.bytes_per_socket)
-    bounds = [_headroom_socket_bound(ledger) for ledger in (before, after)]
+    kinds = [_headroom_socket_bound(ledger) for ledger in (before, after)]
+    bounds = [_headroom_socket_bounds(ledger) for ledger in (before, after)]
     of_buffers: list[Bound] = [
         "at least" if (each.high_buffer_bytes or 0) > (each.buffer_bytes or 0) else "exact" for each in (one, two)
     ]
     return (
-        Change("bytes_per_socket", "one more socket", "bytes", *sizes, bounds[0], bounds[1]),
+        Change(
+            "bytes_per_socket",
+            "one more socket",
+            "bytes",
+            *sizes,
+            kinds[0],
+            kinds[1],
+            before_bounds=bounds[0],
+            after_bounds=bounds[1],
+        ),
         Change("buffer_bytes", "buffers", "bytes", one.buffer_bytes, two.buffer_bytes, of_buffers[0], of_buffers[1]),
     )
 
@@ -229,6 +232,15 @@ def _headroom_socket_bound(ledger: Ledger) -> Bound:
     if ledger.costs["full"].by_family["mix"].outgoing.missing or low is None or high is None:
         return "at least"
     return "at least" if high - low > EXACT_SHARE * (headroom.bytes_per_socket or 0.0) else "exact"
+
+
+def _headroom_socket_bounds(ledger: Ledger) -> Amount | None:
+    """The bytes of that socket with the least and with the most in buffers; None if another part is unknown."""
+    headroom = ledger.headroom["full"]
+    each, low, high = headroom.bytes_per_socket, headroom.buffer_bytes, headroom.high_buffer_bytes
+    if ledger.costs["full"].by_family["mix"].outgoing.missing or each is None or low is None or high is None:
+        return None
+    return Amount(each, each - low + high)
 
 
 def _states(before: Ledger, after: Ledger) -> ChangedRows[StateChange]:

@@ -30,8 +30,11 @@ INCREASE_BOUNDS: Mapping[tuple[Bound, Bound], Bound] = {
 }
 """The kind of `after` − `before`, by the kinds of `before` and of `after`.
 
-A pair that is missing here, such as two upper bounds, determines no bound on the difference.
+Of a pair that is missing here, such as two upper bounds, the difference is known only if its bounds have one sign.
 """
+
+SMALL_SHARE = 0.001
+"""Bounds on a change that reach beyond 0 by at most this share of the larger figure do not make its sign unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,26 +55,69 @@ class Change:
     is_comparable: bool = True
     """False if `after` − `before` is not the true increase of a counter, for example because the counter was reset."""
 
+    before_bounds: Amount | None = None
+    """Bounds of `before`, without which a figure that is `about` has none; None if unknown."""
+    after_bounds: Amount | None = None
+
     @property
     def increase(self) -> float | None:
         """`after` − `before`; `increase_bound` says whether the increase is exact or a bound.
 
-        The increase is None if a value is unknown, or if neither the increase nor a bound on the increase follows from
-        the two values, as with two upper bounds.
+        The increase is None if a value is unknown, or if the increase may as well be negative as positive, as with two
+        upper bounds.
         """
-        is_known = self.is_comparable and self.increase_bound is not None
-        change = increase(self.before, self.after) if is_known else None
+        change = self._increase[0]
         return None if change is None else round(change, 2)
 
     @property
     def increase_bound(self) -> Bound | None:
-        """The kind of `increase`; None if the kinds of the two values determine no bound on the increase."""
-        return INCREASE_BOUNDS.get((self.before_bound, self.after_bound))
+        """The kind of `increase`; None if the two values do not determine the increase or a bound on it."""
+        return self._increase[1]
+
+    @property
+    def span(self) -> Amount | None:
+        """The least and the greatest possible increase, which may be infinite; None if a value or bound is unknown."""
+        one = _bounds(self.before, self.before_bound, self.before_bounds)
+        two = _bounds(self.after, self.after_bound, self.after_bounds)
+        if one is None or two is None or not self.is_comparable:
+            return None
+        return Amount(two.low - one.high, two.high - one.low)
+
+    @property
+    def _increase(self) -> tuple[float | None, Bound | None]:
+        bound = INCREASE_BOUNDS.get((self.before_bound, self.after_bound))
+        span = self.span
+        if bound in ("exact", "at least", "at most") or span is None:
+            is_known = self.is_comparable and bound is not None
+            return (increase(self.before, self.after) if is_known else None), bound
+        if bound is None:
+            if span.low > 0:
+                return span.low, "at least"
+            return (span.high, "at most") if span.high < 0 else (None, None)
+        change = increase(self.before, self.after)
+        return (None, None) if self.changed and self._may_be_either(change or 0.0, span) else (change, bound)
+
+    def _may_be_either(self, change: float, span: Amount) -> bool:
+        """True if an estimated change says nothing about the sign: the bounds have both signs, or the estimate none."""
+        small = SMALL_SHARE * max(abs(self.before or 0.0), abs(self.after or 0.0))
+        if span.low < -small and span.high > small:
+            return True
+        return abs(change) <= small < span.high - span.low and span.low <= 0 <= span.high
 
     @property
     def changed(self) -> bool:
-        """True if the figures differ, or if only one figure is known."""
-        return self.before != self.after
+        """True if the figures differ, or their kinds or bounds, or if only one figure is known."""
+        if self.before is None and self.after is None:
+            return False
+        one = (self.before, self.before_bound, self.before_bounds)
+        return one != (self.after, self.after_bound, self.after_bounds)
+
+
+def _bounds(figure: float | None, kind: Bound, bounds: Amount | None) -> Amount | None:
+    """Bounds of a figure, which is not negative: by its kind alone if none are given."""
+    if figure is None or (kind != "exact" and bounds is not None) or kind == "about":
+        return None if figure is None else bounds
+    return Amount(0 if kind == "at most" else figure, inf if kind == "at least" else figure)
 
 
 def bounded_change(
@@ -84,7 +130,7 @@ def bounded_change(
 ) -> Change:
     """The change of a figure that has bounds; `before` and `after` are pairs (figure, bounds of the figure)."""
     one, two = (figure_and_bound(figure, bounds) for figure, bounds in (before, after))
-    return Change(key, name, unit, one[0], two[0], one[1], two[1], note)
+    return Change(key, name, unit, one[0], two[0], one[1], two[1], note, True, before[1], after[1])
 
 
 def figure_and_bound(figure: float | None, bounds: Amount | None) -> tuple[float | None, Bound]:
@@ -322,8 +368,6 @@ class LedgerDifference:
     events: tuple[Change, ...]
     """Totals of all events, changed or not."""
     tcp_memory: Change
-    tcp_memory_span: Amount | None
-    """The least and the greatest possible change of `tcp_memory`; None if a bound is unknown."""
     slab_memory: Change
     states: ChangedRows[StateChange]
     caches: ChangedRows[CacheChange]

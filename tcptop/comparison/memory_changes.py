@@ -16,7 +16,7 @@ from tcptop.comparison.difference import (
     sort_by_change,
 )
 from tcptop.comparison.slab_growth import has_all_rows, is_never_destroyed, rows_merged_otherwise, slabinfo_rows
-from tcptop.ledger import CacheLine, Ledger, ZoneMemory
+from tcptop.ledger import Amount, CacheLine, Ledger, ZoneMemory
 
 
 def cache_rows(before: Ledger, after: Ledger) -> ChangedRows[CacheChange]:
@@ -78,22 +78,17 @@ def _figure(line: CacheLine | None, field: str, known: bool) -> float | None:
 
 def node_rows(before: Ledger, after: Ledger) -> ChangedRows[NodeChange]:
     """Changes of the free memory and the headroom of each node."""
-    sides = [{node.node: node for node in ledger.nodes} for ledger in (before, after)]
+    ledgers = (before, after)
+    sides = [{node.node: node for node in ledger.nodes} for ledger in ledgers]
     changes = []
     for number in sorted(sides[0].keys() | sides[1].keys()):
         one, two = (side.get(number) for side in sides)
         free = [None if node is None else node.free_bytes for node in (one, two)]
-        headroom = [_free_sockets(number, ledger) for ledger in (before, after)]
-        bounds: list[Bound] = [
-            "at most" if ledger.headroom["full"].is_at_most else "exact" for ledger in (before, after)
-        ]
         changes.append(
             NodeChange(
                 node=number,
                 free_bytes=Change("free_bytes", "free", "bytes", free[0], free[1]),
-                headroom_sockets=Change(
-                    "headroom_sockets", "headroom", "count", headroom[0], headroom[1], bounds[0], bounds[1]
-                ),
+                headroom_sockets=_headroom_change(before, after, *(_free_sockets(number, side) for side in ledgers)),
             )
         )
     return sort_by_change(changes, lambda change: change.free_bytes)
@@ -106,12 +101,33 @@ def node_sum(before: Ledger, after: Ledger) -> NodeChange | None:
         return None
     free = [_sum([node.free_bytes for node in ledger.nodes]) for ledger in ledgers]
     fits = [_sum([_free_sockets(node.node, ledger) for node in ledger.nodes]) for ledger in ledgers]
-    bounds: list[Bound] = ["at most" if ledger.headroom["full"].is_at_most else "exact" for ledger in ledgers]
     return NodeChange(
         node=None,
         free_bytes=Change("free_bytes", "free", "bytes", free[0], free[1]),
-        headroom_sockets=Change("headroom_sockets", "headroom", "count", fits[0], fits[1], bounds[0], bounds[1]),
+        headroom_sockets=_headroom_change(before, after, fits[0], fits[1]),
     )
+
+
+def _headroom_change(before: Ledger, after: Ledger, one: int | None, two: int | None) -> Change:
+    """The change of a number of sockets that fit: the most if buffers are a range; the bounds then have the least."""
+    kinds: list[Bound] = ["at most" if ledger.headroom["full"].is_at_most else "exact" for ledger in (before, after)]
+    bounds = [_headroom_bounds(ledger, fits) for ledger, fits in ((before, one), (after, two))]
+    return Change(
+        "headroom_sockets",
+        "headroom",
+        "count",
+        one,
+        two,
+        kinds[0],
+        kinds[1],
+        before_bounds=bounds[0],
+        after_bounds=bounds[1],
+    )
+
+
+def _headroom_bounds(ledger: Ledger, fits: int | None) -> Amount | None:
+    least = None if fits is None else ledger.headroom["full"].least_sockets(fits)
+    return None if fits is None or least is None else Amount(least, fits)
 
 
 def _sum(figures: Sequence[int | None]) -> int | None:

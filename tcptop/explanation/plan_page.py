@@ -687,8 +687,9 @@ def _connections_range(limit: PlanLimit) -> str:
 
 def _limit_note(limit: PlanLimit) -> str:
     """The note on a limit; for memory, also the range of what fits if the buffers are a range."""
+    because = "parts are ranges" if limit.other_parts_are_ranges else "buffers are a range"
     fits = _connections_range(limit) if limit.name == "memory" else ""
-    return "; ".join(filter(None, (f"fits {fits} more: buffers are a range" if " to " in fits else "", limit.note)))
+    return "; ".join(filter(None, (f"fits {fits} more: {because}" if " to " in fits else "", limit.note)))
 
 
 def _after(limit: PlanLimit) -> str:

@@ -129,10 +129,12 @@ class PlanLimit(NamedTuple):
     """True if `used` is an upper bound (see `Limit.used_is_at_most`)."""
     high_connections: int | None = None
     """Upper bound on the number of planned connections that fit, if the error of `used`, or of tcp_mem's average, makes
-    it larger than `connections`. For memory also the number that fits with the buffers at their least, and each other
-    part at its upper bound."""
+    it larger than `connections`. For memory also the number that fits with each part at its least, if the buffers are
+    a range."""
     connections_are_at_least: bool = False
     """True if `connections` is a lower bound (see `Limit.headroom_is_at_least`); of memory, if buffers are a range."""
+    other_parts_are_ranges: bool = False
+    """True if the number of connections is a range, and not that of the buffers alone."""
     may_be_under_pressure: bool = False
     """True for tcp_mem if the planned buffers may bring it above its second value."""
     is_under_pressure: bool = False
@@ -218,7 +220,7 @@ class PlanNode(NamedTuple):
     high_bytes: float | None = None
     """Upper bound on the planned bytes; None if there is no upper bound."""
     high_connections: int | None = None
-    """`connections` with buffers at their least, if the buffers are a range; otherwise None."""
+    """`connections` with each part at its least, if the buffers are a range; otherwise None."""
 
 
 class PlanBuffers(NamedTuple):

@@ -81,13 +81,21 @@ def _bounded(change: Change) -> Json:
     """The value before, the value after, and the change.
 
     For each of the three numbers, a `Bound` says whether the number is exact. A change that does not follow from the
-    two values, such as that of two upper bounds, is `unknown`.
+    two values, such as that of two upper bounds, is `unknown`; its bounds say how much it can be.
     """
     before_is = "exact" if change.before is None else change.before_bound
     after_is = "exact" if change.after is None else change.after_bound
     are_known = change.before is not None and change.after is not None
     change_is = change.increase_bound if change.increase is not None else "unknown" if are_known else "exact"
-    return {**_sides(change), "before_is": before_is, "after_is": after_is, "change_is": change_is}
+    low, high = change.span or (None, None)
+    return {
+        **_sides(change),
+        "low_change": None if low == -inf else _rounded(low),
+        "high_change": None if high == inf else _rounded(high),
+        "before_is": before_is,
+        "after_is": after_is,
+        "change_is": change_is,
+    }
 
 
 def _sides(change: Change) -> Json:

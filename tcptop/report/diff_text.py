@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from math import inf
 from time import gmtime, strftime
 
 from tcptop.comparison.difference import (
+    Bound,
     CacheChange,
     Change,
     ChangedRow,
@@ -18,6 +20,7 @@ from tcptop.comparison.difference import (
     StateChange,
 )
 from tcptop.kernel.objects import State
+from tcptop.ledger import Amount
 from tcptop.report.growth_text import COLUMNS, growth_lines
 from tcptop.text import units
 from tcptop.text.ascii import report_to_ascii
@@ -83,26 +86,7 @@ def _answer(difference: LedgerDifference) -> str:
         number = units.counted(abs(round(sockets)), "socket").split(" socket")
         word = "more" if sockets > 0 else "fewer"
         texts.append(f"{number[0]} {word} socket{number[1]}" if sockets else "as many sockets")
-    memory = difference.tcp_memory
-    if memory.increase is not None and memory.increase_bound in ("exact", "about"):
-        about = "" if memory.increase_bound == "exact" else "≈ "
-        sign = "+" if memory.increase > 0 else "-" if memory.increase < 0 else ""
-        size = f"{about}{sign}{units.size(abs(memory.increase))}"
-        span = difference.tcp_memory_span
-        is_sign_unknown = memory.changed and span is not None and span.low < 0 < span.high
-        if span is not None and is_sign_unknown:
-            slab = None if difference.growth is None or difference.growth.missing else difference.growth.socket_bytes
-            unknown = f"unknown: {units.signed_size_range(span.low, span.high)}"
-            if slab is not None and sockets and slab.low * sockets > 0 and slab.high * sockets > 0:
-                texts.append(f"{units.signed_size_range(*slab)} of slab; with buffers, {unknown}")
-            else:
-                texts.append(f"change of kernel memory {unknown}")
-        else:
-            texts.append(f"{size} of kernel memory")
-        others = [change for change in difference.sockets if change.key.startswith("time_wait")]
-        is_of_sockets = sockets and memory.increase / sockets > 0 and not any(change.changed for change in others)
-        if sockets and is_of_sockets and not is_sign_unknown:
-            texts[-1] = f"{size}, ≈ {units.exact_bytes(float(f'{memory.increase / sockets:.3g}'))} B each"
+    texts += _memory_answer(difference, sockets)
     rows = difference.nodes.changed
     total = difference.node_sum or (rows[0] if len(rows) == 1 and not difference.nodes.unchanged else None)
     fits = None if total is None else total.headroom_sockets
@@ -111,6 +95,27 @@ def _answer(difference: LedgerDifference) -> str:
         texts.append(f"free memory fits {number_of} {'more' if fits.increase > 0 else 'fewer'}")
     start = ": ".join(texts[:2]) if sockets is not None else "; ".join(texts[:2])
     return "; ".join([start, *texts[2:]]) if texts else ""
+
+
+def _memory_answer(difference: LedgerDifference, sockets: float | None) -> list[str]:
+    """The change of the sockets' kernel memory, as the range of it if its sign is unknown; empty if none is known."""
+    memory, span = difference.tcp_memory, difference.tcp_memory.span
+    if memory.increase is None and span is not None and inf not in (-span.low, span.high):
+        slab = None if difference.growth is None or difference.growth.missing else difference.growth.socket_bytes
+        unknown = f"unknown: {units.signed_size_range(span.low, span.high)}"
+        if slab is not None and sockets and slab.low * sockets > 0 and slab.high * sockets > 0:
+            return [f"{units.signed_size_range(*slab)} of slab; with buffers, {unknown}"]
+        return [f"change of kernel memory {unknown}"]
+    if memory.increase is None or memory.increase_bound not in ("exact", "about"):
+        return []
+    about = "" if memory.increase_bound == "exact" else "≈ "
+    sign = "+" if memory.increase > 0 else "-" if memory.increase < 0 else ""
+    size = f"{about}{sign}{units.size(abs(memory.increase))}"
+    others = [change for change in difference.sockets if change.key.startswith("time_wait")]
+    is_of_sockets = sockets and memory.increase / sockets > 0 and not any(change.changed for change in others)
+    if sockets and is_of_sockets:
+        return [f"{size}, ≈ {units.exact_bytes(float(f'{memory.increase / sockets:.3g}'))} B each"]
+    return [f"{size} of kernel memory"]
 
 
 def _facts(subject: ComparedInput) -> str:
@@ -146,9 +151,11 @@ def _figures(title: str, figures: Sequence[Change], headings: Sequence[Heading] 
 def _is_listed(change: Change) -> bool:
     """True if the report lists the change.
 
-    Changes that round to 0 are not listed. Changes that round to 0 are common for bytes per connection.
+    Changes that round to 0 are not listed, unless they are bounds. Changes that round to 0 are common for bytes per
+    connection.
     """
-    return change.changed and (change.increase is None or round(change.increase) != 0)
+    is_bound = change.increase_bound in ("at least", "at most")
+    return change.changed and (change.increase is None or is_bound or round(change.increase) != 0)
 
 
 NOT_KNOWN = "unknown"
@@ -163,18 +170,35 @@ def _change_cells(change: Change) -> list[str]:
     return [_side_text(change, after=False), _side_text(change, after=True), _signed_change(change)]
 
 
-def _fits_cells(change: Change) -> list[str]:
+def _fits_cells(fits: Change) -> list[str]:
     """The three cells of a number of sockets that fit, rounded as in the other reports."""
 
     def text(amount: float | None, bound: str, sign: str = "") -> str:
-        number = units.rough_count(None if amount is None else round(abs(amount)), ROUNDED_UP.get(bound, False))
+        # The bound of a negative change is rounded the other way than its digits.
+        up = bound in ROUNDED_UP and ROUNDED_UP[bound] != (sign == "-")
+        number = units.rough_count(None if amount is None else round(abs(amount)), up)
         return f"{BOUND_SIGNS[bound]} {sign}{number}".strip() if amount is not None else number
 
+    change = _shown_fits(fits)
     sides = [text(change.before, change.before_bound), text(change.after, change.after_bound)]
     if change.increase is None:
         return [*sides, _signed_change(change)]
     sign = "+" if change.increase > 0 else "-" if change.increase < 0 else ""
     return [*sides, text(change.increase, change.increase_bound or "exact", sign)]
+
+
+def _shown_fits(fits: Change) -> Change:
+    """The change of the numbers of sockets that the other reports show: the least where buffers are a range."""
+    before, before_bound = _shown_end(fits.before, fits.before_bound, fits.before_bounds)
+    after, after_bound = _shown_end(fits.after, fits.after_bound, fits.after_bounds)
+    return replace(fits, before=before, before_bound=before_bound, after=after, after_bound=after_bound)
+
+
+def _shown_end(fits: float | None, bound: Bound, bounds: Amount | None) -> tuple[float | None, Bound]:
+    if bounds is None or bound != "at most" or not bounds.low:
+        return fits, bound
+    least, most = units.rough_count(round(bounds.low)), units.rough_count(round(bounds.high), up=True)
+    return (fits, bound) if least == most else (bounds.low, "at least")
 
 
 def _signed_change(change: Change) -> str:
@@ -294,6 +318,10 @@ def _headroom_socket_text(headroom: Sequence[Change], after: bool) -> str:
     buffer_bytes, bound = (buffers.after, buffers.after_bound) if after else (buffers.before, buffers.before_bound)
     has_buffers = buffer_bytes or bound == "at least"
     assumption = "buffers unknown" if buffer_bytes is None else "average buffers" if has_buffers else "no buffers"
+    bounds = size.after_bounds if after else size.before_bounds
+    if bounds is not None and (size.after_bound if after else size.before_bound) == "at least":
+        low, high = units.exact_bytes(bounds.low, False), units.exact_bytes(bounds.high, True)
+        return f"{low} to {high} B ({assumption})"
     return f"{_side_text(size, after)} B ({assumption})"
 
 

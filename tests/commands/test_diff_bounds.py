@@ -12,7 +12,7 @@ from typing import Any
 
 import forked_program
 import pytest
-from recorded import copy_recording, slab_rows, tree
+from recorded import copy_recording, slab_rows, tree, write_buffers
 from test_diff_command import diff_output
 
 Json = dict[str, Any]
@@ -192,10 +192,12 @@ def test_a_range_and_an_error_are_no_exact_figures() -> None:
     error = reports[0]["sockets"]["buffer_error_bytes"]
     assert (buffers["before"], buffers["before_is"]) == (reports[0]["sockets"]["buffer_bytes"], "about")
     assert (buffers["after"], buffers["after_is"]) == (reports[1]["sockets"]["buffer_bytes"] + error, "at most")
-    assert buffers["change"] is None
+    low, high = reports[0]["sockets"]["buffer_bytes"] - error, reports[0]["sockets"]["buffer_bytes"] + error
+    assert (buffers["low_change"], buffers["high_change"]) == (-high, buffers["after"] - low)
+    assert (buffers["change"], buffers["change_is"]) == (buffers["after"] - low, "at most")
     assert found["bytes_per_connection"]["full_buffer_bytes_per_socket"]["before_is"] == "about"
     text = diff_output(str(before), str(after))
-    assert re.search(r"  buffers +~ 32\.0 MiB +<= 8\.0 MiB +unknown  machine$", text, re.MULTILINE)
+    assert re.search(r"  buffers +~ 32\.0 MiB +<= 8\.0 MiB +<= -16\.00M  machine$", text, re.MULTILINE)
     assert re.search(r"  kernel memory in TCP +~ \S+ MiB +~ \S+ MiB ", text)
 
 
@@ -290,6 +292,53 @@ def test_two_upper_bounds_have_no_change() -> None:
     assert re.search(r"TIME_WAIT +<= \d+ +<= [\d ]+ unknown +all netns", diff_output(*map(str, pair)))
 
 
+def test_equal_estimates_with_other_bounds_are_no_sign_of_no_change(tmp_path: Path) -> None:
+    """The other ends did not read what 8 000 sockets sent: memory that the estimate finds no objects of sockets for."""
+    before = copy_recording("5.10-4n", "established", tmp_path / "before")
+    after = write_buffers(copy_recording("5.10-4n", "established", tmp_path / "after"), 8_000)
+    for name, more in (("kmalloc-1k", 8_288), ("skbuff_fclone_cache", 7_936), ("skbuff_head_cache", 640)):
+        grow_row(after, name, more)
+    memory = difference(before, after)["tcp_memory_bytes"]
+    one, two = (report(root)["tcp_memory"] for root in (before, after))
+    assert memory["before"] == memory["after"]
+    assert (memory["change"], memory["change_is"]) == (None, "unknown")
+    assert memory["low_change"] == two["low_bytes"] - one["high_bytes"] < 0
+    assert memory["high_change"] == two["high_bytes"] - one["low_bytes"] > 30 << 20
+    text = diff_output(str(before), str(after))
+    assert re.search(r"^as many sockets: change of kernel memory unknown: -\d\S+ to \+\d\S+ MiB$", text, re.MULTILINE)
+    assert re.search(r"^  kernel memory in TCP +~ (\S+ MiB) +~ \1 +unknown$", text, re.MULTILINE)
+
+
+def test_a_change_whose_bounds_have_both_signs_is_unknown_beside_its_estimates() -> None:
+    pair = (tree("6.1-4n", "established"), tree("6.1-4n", "halfclosed"))
+    memory = difference(*pair)["tcp_memory_bytes"]
+    assert memory["low_change"] < 0 < memory["high_change"]
+    assert (memory["change"], memory["change_is"]) == (None, "unknown")
+    assert re.search(
+        r"  kernel memory in TCP +~ \S+ MiB +~ \S+ MiB +unknown$", diff_output(*map(str, pair)), re.MULTILINE
+    )
+
+
+def test_the_same_figures_with_the_same_bounds_are_no_change() -> None:
+    pair = (tree("6.1-4n", "established"), tree("6.1-4n", "established"))
+    memory = difference(*pair)["tcp_memory_bytes"]
+    assert (memory["change"], memory["change_is"]) == (0, "about")
+    text = diff_output(*map(str, pair))
+    assert "as many sockets: ~ 0 B of kernel memory" in text
+    assert "unknown" not in text
+
+
+def test_bounds_of_one_sign_are_a_bound_on_the_change() -> None:
+    pair = (tree("6.1-4n", "established"), tree("6.1-4n", "halfclosed"))
+    for order, sign, kind in ((pair, 1, "at least"), (pair[::-1], -1, "at most")):
+        buffers = difference(*order)["sockets"]["buffer_bytes"]
+        assert (buffers["change"], buffers["change_is"]) == (sign * (16 << 20), kind)
+        assert sorted((buffers["low_change"], buffers["high_change"])) == sorted((sign * (16 << 20), sign * (40 << 20)))
+    assert re.search(
+        r"  buffers +<= 8\.0 MiB +~ 32\.0 MiB +>= \+16\.00M  machine$", diff_output(*map(str, pair)), re.MULTILINE
+    )
+
+
 def test_an_upper_bound_of_0_is_0() -> None:
     """With slub_debug, no free object is on a CPU's list, and no mini-socket is open in `established`."""
     pair = (tree("6.1-4n-slubdebug", "base"), tree("6.1-4n-slubdebug", "established"))
@@ -328,6 +377,28 @@ def test_a_socket_whose_buffers_may_be_larger_is_a_lower_bound(tmp_path: Path) -
     assert (size["before_is"], size["after_is"], size["change"]) == ("at least", "at least", None)
     buffers = found["headroom"]["buffer_bytes"]
     assert (buffers["after"], buffers["after_is"]) == (0, "at least")
+
+
+def test_what_fits_a_node_has_the_end_that_its_report_shows() -> None:
+    """Where the buffers are a range, `-o` shows the least number; without buffers, the number is exact."""
+    exact, ranged = tree("6.1-4n", "established"), tree("6.1-4n", "halfclosed")
+    done = forked_program.run("-o", "--root", ranged)
+    least = [int(found.replace(" ", "")) for found in re.findall(r"fits >= ([\d ]+) more sockets in", done.stdout)]
+    assert len(least) == 4
+    for pair, sign in (((exact, ranged), ">= -"), ((ranged, exact), "<= +")):
+        text = diff_output(*map(str, pair))
+        lines = text.split("FITS MORE A")[1].splitlines()[1:5]
+        shown = {int(line.split()[0]): re.findall(r">= (\d+ \d{3})", line) for line in lines}
+        for node, number in enumerate(least):
+            [found] = shown[node]
+            assert int(found.replace(" ", "")) == pytest.approx(number, rel=0.01)
+        assert all(sign in line for line in lines)
+        assert re.search(r"sockets of .*3 \d+ to \d+ \d+ B \(average", " ".join(text.split()))
+        for row in difference(*pair)["nodes"]:
+            fits = row["headroom_sockets"]
+            end, other = ("low_change", "high_change") if pair[0] == exact else ("high_change", "low_change")
+            assert fits["change"] == fits[other]
+            assert abs(fits[end]) > 100_000 > abs(fits[other])
 
 
 # Sizes that one input does not show.

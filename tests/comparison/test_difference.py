@@ -339,6 +339,8 @@ def test_no_key_is_missing_if_nothing_is_known(tmp_path: Path) -> None:
         "before": None,
         "after": None,
         "change": None,
+        "low_change": None,
+        "high_change": None,
         "before_is": "exact",
         "after_is": "exact",
         "change_is": "exact",
