@@ -206,7 +206,8 @@ def body_lines(
     if nodes and with_nodes:
         lines += [EMPTY_LINE, *node_lines(ledger, columns, choices.mode), EMPTY_LINE]
     for node in nodes:
-        lines += [_zone_row(zone, page_bytes, node) for zone in _largest_first(node.zones)]
+        with_word = columns >= WATERMARK_COLUMNS
+        lines += [_zone_row(zone, page_bytes, node, with_word) for zone in _largest_first(node.zones)]
         lines += [] if node.zones else _no_zone_lines(node, columns)
     return lines
 
@@ -256,11 +257,16 @@ def source_notes(ledger: Ledger, columns: int, is_repeated: bool = False) -> lis
     return lines
 
 
-def _zone_row(zone: ZoneMemory, page_bytes: int | None, node: NodeMemory | None = None) -> BlockRow:
-    """The row of all free blocks of a zone; the label begins with the node's number if `node` is given."""
+def _zone_row(
+    zone: ZoneMemory, page_bytes: int | None, node: NodeMemory | None = None, with_word: bool = False
+) -> BlockRow:
+    """The row of all free blocks of a zone; the label begins with the node's number if `node` is given.
+
+    `with_word`: says `node` before the number, so that it does not look like a count.
+    """
     free_pages = zone.listed_pages
     free_bytes = free_pages * page_bytes if free_pages is not None and page_bytes is not None else None
-    label = zone.zone if node is None else f"{node.node} {zone.zone}"
+    label = zone.zone if node is None else f"{'node ' if with_word else ''}{node.node} {zone.zone}"
     return BlockRow(
         label, zone.free_area, (), units.compact_size(free_bytes), is_zone=True, watermarks=watermark_bar(zone)
     )

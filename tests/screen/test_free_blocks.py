@@ -86,3 +86,11 @@ async def test_the_title_has_the_free_memory_of_all_zones() -> None:
             [title] = [line for line in screen_text(app).splitlines() if "Free blocks" in line]
             assert f"{units.size(pages * 4096)} free" in title, size
             assert "slabs of sockets" in title or size[0] < 80
+
+
+@pytest.mark.parametrize(("size", "label"), [((80, 24), "0 DMA32"), ((120, 40), "node 0 DMA32")], ids=str)
+async def test_a_nodes_zone_says_node_where_it_fits(size: tuple[int, int], label: str) -> None:
+    async with tree_app(tree("6.1-4n")).run_test(size=size) as pilot:
+        app = await wait_for_app(pilot)
+        text = app.query_one(BuddyPane).text_to_copy()
+        assert f"\n{label} " in text
