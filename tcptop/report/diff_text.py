@@ -85,14 +85,14 @@ def _answer(difference: LedgerDifference) -> str:
     if sockets is not None:
         number = units.counted(abs(round(sockets)), "socket").split(" socket")
         word = "more" if sockets > 0 else "fewer"
-        texts.append(f"{number[0]} {word} socket{number[1]}" if sockets else "as many sockets")
+        texts.append(f"{number[0]} {word} socket{number[1]}" if sockets else "the same number of sockets")
     texts += _memory_answer(difference, sockets)
     rows = difference.nodes.changed
     total = difference.node_sum or (rows[0] if len(rows) == 1 and not difference.nodes.unchanged else None)
     fits = None if total is None else total.headroom_sockets
-    if fits is not None and fits.increase and fits.increase_bound == "exact":
+    if fits is not None and fits.increase and fits.increase_bound == "exact" and _counts_one_size(difference.headroom):
         number_of = units.rough_count(abs(round(fits.increase)))
-        texts.append(f"free memory fits {number_of} {'more' if fits.increase > 0 else 'fewer'}")
+        texts.append(f"room in free memory: {'+' if fits.increase > 0 else '-'}{number_of} sockets")
     start = ": ".join(texts[:2]) if sockets is not None else "; ".join(texts[:2])
     return "; ".join([start, *texts[2:]]) if texts else ""
 
@@ -102,10 +102,10 @@ def _memory_answer(difference: LedgerDifference, sockets: float | None) -> list[
     memory, span = difference.tcp_memory, difference.tcp_memory.span
     if memory.increase is None and span is not None and inf not in (-span.low, span.high):
         slab = None if difference.growth is None or difference.growth.missing else difference.growth.socket_bytes
-        unknown = f"unknown: {units.signed_size_range(span.low, span.high)}"
+        change = units.signed_size_range(span.low, span.high)
         if slab is not None and sockets and slab.low * sockets > 0 and slab.high * sockets > 0:
-            return [f"{units.signed_size_range(*slab)} of slab; with buffers, {unknown}"]
-        return [f"change of kernel memory {unknown}"]
+            return [f"{units.signed_size_range(*slab)} of slab; with buffers {change}"]
+        return [f"kernel memory {change}"]
     if memory.increase is None or memory.increase_bound not in ("exact", "about"):
         return []
     about = "" if memory.increase_bound == "exact" else "≈ "
@@ -267,16 +267,18 @@ def _state_costs(rows: ChangedRows[StateChange]) -> Iterator[str]:
         yield from plain_table(STATE_COST_HEADINGS, lines)
 
 
-NODE_HEADINGS = make_headings("<NODE", "FREE A", "B", "CHANGE", "FITS MORE A", "B", "CHANGE")
+NODE_HEADINGS = make_headings("<NODE", "FREE A", "B", "CHANGE", "MEMORY FITS A", "B", "CHANGE")
 
 
-def _node_cells(row: NodeChange) -> list[str]:
+def _node_cells(row: NodeChange, has_one_size: bool) -> list[str]:
+    *fits, change = _fits_cells(row.headroom_sockets)
     return [
         "all" if row.node is None else str(row.node),
         units.size(row.free_bytes.before),
         units.size(row.free_bytes.after),
         _signed_change(row.free_bytes),
-        *_fits_cells(row.headroom_sockets),
+        *fits,
+        change if has_one_size else units.UNKNOWN,
     ]
 
 
@@ -284,20 +286,39 @@ def _nodes(difference: LedgerDifference) -> Iterator[str]:
     """The section on the nodes, with the size of the socket that A's and B's headroom counts."""
     title = "Free memory of the nodes, and headroom for more sockets"
     of_all = () if difference.node_sum is None else (difference.node_sum,)
-    lines = list(_changed_rows(title, difference.nodes, NODE_HEADINGS, _node_cells, None, "nodes", of_all))
+    has_one_size = _counts_one_size(difference.headroom)
+    lines = list(
+        _changed_rows(
+            title,
+            difference.nodes,
+            NODE_HEADINGS,
+            lambda row: _node_cells(row, has_one_size),
+            None,
+            "nodes",
+            of_all,
+        )
+    )
     yield from lines
     if lines:
         before, after = (_headroom_socket_text(difference.headroom, after) for after in (False, True))
         sizes = before if before == after else f"{before} in A, {after} in B"
-        yield from wrap_text(f"  FITS MORE counts sockets of {sizes}", COLUMNS, "    ")
-        if any(_changes_unlike_free(row, difference.headroom[0].after) for row in difference.nodes.changed):
+        no_change = "" if has_one_size else "; these differ, so that it has no CHANGE"
+        yield from wrap_text(f"  MEMORY FITS counts sockets of {sizes}{no_change}", COLUMNS, "    ")
+        if has_one_size and any(
+            _changes_unlike_free(row, difference.headroom[0].after) for row in difference.nodes.changed
+        ):
             yield from wrap_text(UNLIKE_FREE, COLUMNS, "    ")
 
 
 UNLIKE_FREE = (
-    "  FITS MORE also counts free pages on the lists of CPUs, and none below the low watermarks; FREE does neither, so"
-    " that the two may change by unlike amounts."
+    "  MEMORY FITS also counts free pages on the lists of CPUs, and none below the low watermarks; FREE does neither,"
+    " so that the two may change by unlike amounts."
 )
+SAME_SIZE_SHARE = 0.001
+"""Sockets whose bytes differ by at most this share are of one size.
+
+The share is so small because it is one of all sockets that fit, which are many times their change.
+"""
 ALIKE_SHARE = 0.1
 """If the memory of the sockets that fit changes by what is free ± this share, no word is needed on the difference."""
 
@@ -308,6 +329,16 @@ def _changes_unlike_free(row: NodeChange, socket_bytes: float | None) -> bool:
     if free is None or fits is None or not socket_bytes:
         return False
     return abs(fits * socket_bytes - free) > ALIKE_SHARE * abs(free)
+
+
+def _counts_one_size(headroom: Sequence[Change]) -> bool:
+    """False if A's headroom counts sockets of another size than B's: their difference is then none of memory alone."""
+    size = headroom[0]
+    if size.before is None or size.after is None:
+        return True
+    before = size.before_bounds or (size.before, size.before)
+    after = size.after_bounds or (size.after, size.after)
+    return all(abs(one - two) <= SAME_SIZE_SHARE * one for one, two in zip(before, after, strict=True))
 
 
 def _headroom_socket_text(headroom: Sequence[Change], after: bool) -> str:

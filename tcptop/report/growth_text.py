@@ -84,7 +84,7 @@ def _offset(growth: SlabGrowth, opened: bool) -> str:
     if max(idle.high, others.high) <= 0:
         return "slabs that no row counts made up for it"
     if idle.low >= others.high:
-        return "the rows had idle objects" if opened else "the rows kept idle objects"
+        return "the caches had idle objects" if opened else "the caches kept idle objects"
     if others.low >= idle.high:
         return "other users gave slabs back" if opened else "other users took slabs"
     return "idle objects or other users made up for it"
