@@ -70,6 +70,8 @@ def _compared_input(ledger: Ledger, label: str) -> ComparedInput:
             for name, source in ledger.sources.items()
             if source.state not in GOOD_STATES and name not in NOT_COMPARED
         },
+        headroom=ledger.headroom["full"],
+        limits=ledger.limits["full"],
     )
 
 

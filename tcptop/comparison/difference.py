@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import Generic, Literal, Protocol, TypeVar
 
-from tcptop.ledger import Amount, HostFacts
+from tcptop.ledger import Amount, Headroom, HostFacts, Limits
 from tcptop.rates import increase
 
 Bound = Literal["exact", "at least", "at most", "about"]
@@ -352,6 +352,9 @@ class ComparedInput:
     live: bool
     not_read: Mapping[str, str]
     """The sources that could not be read, or could be read only in part; maps the name of each source to the reason."""
+    headroom: Headroom
+    limits: Limits
+    """The limits on full sockets, with the first one that further sockets reach."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -211,7 +211,11 @@ def headroom_number(ledger: Ledger, mode: AccountingMode = "full") -> str:
     The number of further sockets begins with `≤` if the headroom of memory is unknown, or if the size of a part of a
     socket is. `≥` stands before the number if it is a lower bound. If both reasons apply, the number begins with `≈`.
     """
-    memory, limits = ledger.headroom[mode], ledger.limits[mode]
+    return first_limit_number(ledger.headroom[mode], ledger.limits[mode])
+
+
+def first_limit_number(memory: Headroom, limits: Limits) -> str:
+    """The text of `headroom_number` of a ledger with this headroom of memory and these limits."""
     first, most = limits.first, limits.first_most
     if first is None:
         return units.UNKNOWN

@@ -250,7 +250,6 @@ def _side(side: SocketCost) -> Json:
 
 def headroom_as_object(headroom: Headroom, limits: Limits) -> Json:
     """The JSON of the headroom: how many more sockets fit into memory, and below the first limit."""
-    first, most = limits.first, limits.first_most
     return {
         "accounting": headroom.mode,
         "sockets": headroom.sockets,
@@ -264,6 +263,15 @@ def headroom_as_object(headroom: Headroom, limits: Limits) -> Json:
         "unknown_because": headroom.unknown_because,
         "with_reclaim_low": headroom.with_reclaim_low,
         "is_at_most": headroom.is_at_most,
+        **first_limit_as_object(headroom, limits),
+        "nodes": {str(number): record_as_object(node) for number, node in headroom.nodes.items()},
+    }
+
+
+def first_limit_as_object(headroom: Headroom, limits: Limits) -> Json:
+    """The JSON of the limit that further sockets reach first, and of how many fit below it."""
+    first, most = limits.first, limits.first_most
+    return {
         "first_limit": None if first is None else first.name,
         "first_limit_or": [limit.name for limit in limits.maybe_first],
         "first_limit_sockets": None if first is None else first.least_headroom,
@@ -271,7 +279,6 @@ def headroom_as_object(headroom: Headroom, limits: Limits) -> Json:
         "first_limit_is_at_least": first is not None and (first.headroom_is_at_least or most is not None),
         "first_limit_is_at_most": first is not None and not headroom.has_low_end,
         "first_limit_counts_buffers": first is not None and headroom.counts_buffers(first.name),
-        "nodes": {str(number): record_as_object(node) for number, node in headroom.nodes.items()},
     }
 
 

@@ -18,7 +18,7 @@ from tcptop.comparison.difference import (
     SlabGrowth,
     StateChange,
 )
-from tcptop.report.as_json import Json, utc_text
+from tcptop.report.as_json import Json, first_limit_as_object, utc_text
 
 SCHEMA = 1
 
@@ -74,6 +74,7 @@ def _subject(subject: ComparedInput) -> Json:
         "taken_at": utc_text(subject.taken_at_unix_s),
         "live": subject.live,
         "not_read": dict(subject.not_read),
+        **first_limit_as_object(subject.headroom, subject.limits),
     }
 
 

@@ -19,6 +19,7 @@ from tcptop.comparison.difference import (
     NodeChange,
     StateChange,
 )
+from tcptop.explanation.limit_texts import counted_buffers_text, first_limit_number, first_limits_text
 from tcptop.kernel.objects import State
 from tcptop.ledger import Amount
 from tcptop.report.growth_text import COLUMNS, growth_lines
@@ -76,6 +77,24 @@ def _head(difference: LedgerDifference) -> Iterator[str]:
         yield from wrap_text(report_to_ascii(answer), COLUMNS)
     for letter, subject in (("A", difference.before), ("B", difference.after)):
         yield from wrap_text(f"{letter}  {_facts(subject)}", COLUMNS, "  ")
+    if first_limit := _first_limit(difference):
+        yield from wrap_text(report_to_ascii(first_limit), COLUMNS, "  ")
+
+
+def _first_limit(difference: LedgerDifference) -> str:
+    """The first limit of A and of B, with how many more sockets fit below it; empty where both texts are the same."""
+    sides = (difference.before, difference.after)
+    names = [first_limits_text(side.limits) for side in sides]
+    texts = [
+        f"{name} {first_limit_number(side.headroom, side.limits)}" if name else "not known"
+        for name, side in zip(names, sides, strict=True)
+    ]
+    if texts[0] == texts[1]:
+        return ""
+    buffers = [counted_buffers_text(side.limits, side.headroom) for side in sides]
+    if all(names) and buffers[0] != buffers[1]:
+        texts = [f"{text}, {counted}" for text, counted in zip(texts, buffers, strict=True)]
+    return f"First limit of more sockets: {texts[0]} -> {texts[1]}"
 
 
 def _answer(difference: LedgerDifference) -> str:

@@ -254,6 +254,31 @@ def test_numbers_that_fit_of_sockets_of_two_sizes_have_no_change() -> None:
     assert "these differ" not in diff_output(*(str(tree("6.1-8n", phase)) for phase in ("base", "established")))
 
 
+def test_the_first_limit_of_both_is_named() -> None:
+    base, ranged = str(tree("6.1-8n", "base")), str(tree("6.1-8n", "halfclosed"))
+    number = r"[\d ]+\d00"
+    text = " ".join(diff_output(base, ranged).split())
+    limits = rf"memory {number}, no buffers -> tcp_mem (?:>= )?{number}, average buffers"
+    assert re.search(rf" First limit of more sockets: {limits} Sockets ", text)
+    same = " ".join(diff_output(base, str(tree("6.1-8n", "established"))).split())
+    assert re.search(rf" First limit of more sockets: memory {number} -> memory {number} Sockets ", same)
+    assert "First limit" not in diff_output(base, base)
+    found = json.loads(diff_output("--json", base, ranged))
+    assert [found[side]["first_limit"] for side in ("before", "after")] == ["memory", "tcp_mem"]
+    for side, root in (("before", base), ("after", ranged)):
+        report = json.loads(forked_program.run("--json", "--root", root).stdout)["headroom"]
+        keys = [key for key in report if key.startswith("first_limit")]
+        assert len(keys) == 7
+        assert {key: report[key] for key in keys} == {key: found[side][key] for key in keys}
+
+
+def test_the_first_limit_that_is_not_known_is_said(tmp_path: Path) -> None:
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc/meminfo").write_text("MemTotal: 100 kB\n")
+    text = diff_output(BASE, str(tmp_path))
+    assert re.search(r"(?m)^First limit of more sockets: memory [\d ]+ -> not known$", text)
+
+
 def test_the_answer_has_no_bytes_of_each_socket_where_mini_sockets_changed_too() -> None:
     text = diff_output(*(str(tree("6.12-4n", phase)) for phase in ("established", "halfclosed")))
     assert " B each" not in text.splitlines()[1]

@@ -301,7 +301,9 @@ KEYS = {
     "": "schema version before after unlike sockets events bytes_per_connection slab_memory_bytes tcp_memory_bytes"
     " slab_growth no_slab_growth_because caches unchanged_caches states unchanged_states headroom nodes"
     " unchanged_nodes free_blocks unchanged_free_blocks",
-    "before": "name host kernel page_size cpus memory_bytes taken_at live not_read",
+    "before": "name host kernel page_size cpus memory_bytes taken_at live not_read"
+    " first_limit first_limit_or first_limit_sockets first_limit_sockets_high first_limit_is_at_least"
+    " first_limit_is_at_most first_limit_counts_buffers",
     "sockets": "allocated inuse inuse6 orphans time_wait time_wait_machine_max buffer_bytes",
     "headroom": "bytes_per_socket buffer_bytes",
     "slab_growth": "bytes sockets_low_bytes sockets_high_bytes sockets_low_share sockets_high_share complete missing"
