@@ -583,6 +583,7 @@ def _nofile(holders: "Holders | None", needs_look: str) -> Limit:
     if holders is None:
         return _limit("nofile", Use(None, None, None), None, f"open files of each process; {needs_look}")
     found = [each for each in holders.process_of.values() if each.max_descriptors]
+    seen = "" if holders.all_processes_seen else OF_SEEN_PROCESSES
     if not found:
         if holders.process_of:
             lacks = "the limit of no process with TCP sockets could be read"
@@ -590,9 +591,8 @@ def _nofile(holders: "Holders | None", needs_look: str) -> Limit:
             lacks = "no process has TCP sockets"
         else:
             lacks = "no process with TCP sockets was visible; root sees those of all users"
-        return _limit("nofile", Use(None, None, None), None, lacks, look_lacks=lacks)
+        return _limit("nofile", Use(None, None, None), None, lacks, look_lacks=lacks, of_seen=seen)
     fullest = max(found, key=lambda each: each.limited_descriptors / (each.max_descriptors or 1))
-    seen = "" if holders.all_processes_seen else OF_SEEN_PROCESSES
     fullest_of = f"the fullest {seen or 'of the processes with sockets'}"
     note = f"{fullest.command}[{fullest.pid}]{_look_age(holders)}, {fullest_of}"
     use = Use(fullest.limited_descriptors, fullest.max_descriptors, fullest.below_limit_error)
@@ -623,11 +623,11 @@ def _listen_queues(holders: "Holders | None", needs_look: str) -> Limit:
         from tcptop.accounting.holders import namespaces_text
 
         lacks = f"{namespaces_text(unasked)} not asked, or not to the end: queues there are not known"
-        return _limit("listen_queues", Use(None, None, None), None, lacks, look_lacks=lacks)
+        return _limit("listen_queues", Use(None, None, None), None, lacks, look_lacks=lacks, of_seen=OF_SEEN_NAMESPACES)
     seen = "" if holders.all_namespaces_seen else OF_SEEN_NAMESPACES
     if not holders.listeners:
         lacks = " ".join(filter(None, ("no socket listens", seen and "in the namespaces seen")))
-        return _limit("listen_queues", Use(None, None, None), None, lacks, look_lacks=lacks)
+        return _limit("listen_queues", Use(None, None, None), None, lacks, look_lacks=lacks, of_seen=seen)
     fullest = max(full or holders.listeners, key=lambda each: each.queue / max(1, each.limit))
     process = holders.process_of.get(fullest.pid or 0)
     name = "" if process is None else f"{process.command}[{process.pid}] "

@@ -344,6 +344,12 @@ def unlooked_names(limits: Limits, long: bool = False) -> list[str]:
     ]
 
 
+def partly_seen_names(limits: Limits, long: bool = False) -> list[str]:
+    """The names of the limits of which a look saw only a part of the machine: one that it did not see may be nearer."""
+    of_part = {limit.name for limit in limits.rows if limit.of_seen}
+    return [pair[long] for name, pair in UNLOOKED_NAMES.items() if name in of_part]
+
+
 def is_here(ledger: Ledger) -> bool:
     """True if the ledger is of this machine as it runs, whose kernel can be asked about all sockets."""
     return ledger.live and ledger.host.place is None
@@ -357,6 +363,8 @@ def unlooked_sentences(ledger: Ledger) -> list[str]:
         named = " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
         how = "" if not ledger.live else ": tcptop who" if is_here(ledger) else ": tcptop who on that machine"
         texts.append(f"{named} {'were' if len(names) > 1 else 'was'} not looked at{how}")
+    elif names := partly_seen_names(ledger.limits["full"], long=True):
+        texts.append(f"{' and '.join(names)}: not all were seen, others may come first; root sees those of all users")
     return [*texts, *filter(None, [listen_overflows_text(ledger)])]
 
 

@@ -28,6 +28,7 @@ from tcptop.explanation.limit_texts import (
     nearly_full_text,
     other_notes,
     owner_texts,
+    partly_seen_names,
     ratio_text,
     state_role,
     unlooked_names,
@@ -216,11 +217,16 @@ class LimitsPane(ScrollPane):
 
 
 def unlooked_line(ledger: Ledger, mode: AccountingMode, columns: int) -> Line:
-    """The limits that only a look at the sockets tells, if none was made lately; empty otherwise, or of a saved tree.
+    """The limits that only a look at the sockets tells, if none was made lately, or if it saw only a part of them.
 
-    Another machine is looked at only by a program on that machine.
+    It is empty of a saved tree, and after a look that saw all. Another machine is looked at only by a program on that
+    machine.
     """
     names = unlooked_names(ledger.limits[mode])
+    if not names and ledger.live and (names := partly_seen_names(ledger.limits[mode])):
+        seen = f"{', '.join(names)}   not all seen"
+        texts = (f"{seen}, others may come first: root sees them", f"{seen}, may come first: root", f"{seen}: root")
+        return ((first_fitting(texts, columns), "text"),)
     if not names or not ledger.live:
         return ()
     since = ""

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import forked_program
 import pytest
 from drive import (
     AppPilot,
@@ -475,6 +476,30 @@ async def test_the_last_line_says_which_limits_no_look_has_told(size: tuple[int,
         await pilot.press("escape")
         await pilot.pause()
         assert "not looked at" not in screen_text(app)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_after_a_look_of_a_plain_user_what_it_did_not_see_may_come_first(size: tuple[int, int]) -> None:
+    """No process of another user was read, so that none of them has a row, however full it is."""
+    host = ScriptedHost(tree("6.18-1n"), live=True)
+    host.identity = host.identity._replace(place=None)
+    text = look_text(net(alloc=4_000), group("unseen", 20), processes="110\t100")
+    host.texts[SOCKETS_PATH] = text.encode()
+    async with host_app(host).run_test(size=size) as pilot:
+        app = await wait_for_app(pilot)
+        await pilot.press("W")
+        await wait_until(pilot, lambda: app._ledger is not None and app._ledger.holders is not None, "a look")
+        await pilot.press("escape")
+        await pilot.pause()
+        last = pane_lines(app, LimitsPane)[-1].rstrip()
+        assert re.fullmatch(r"nofile, queues   not all seen, (others )?may come first: root( sees them)?", last)
+
+
+def test_a_report_of_a_look_of_a_plain_user_says_that_not_all_were_seen(tmp_path: Path) -> None:
+    text = look_text(net(alloc=4_000), group("unseen", 20), processes="110\t100")
+    report = forked_program.run("-o", "--root", tree_with_look(tmp_path, text)).stdout
+    head = " ".join(report.split("\n\n")[0].split())
+    assert "nofile and accept queues: not all were seen, others may come first; root sees those of all users" in head
 
 
 def test_where_queues_have_dropped_only_their_sizes_are_not_looked_at() -> None:
