@@ -121,6 +121,7 @@ def plan_page(
             *_marked_verdict(ledger, plan, columns, is_last_valid),
             *idle_lines(ledger, plan, columns, is_form=True),
             *port_lines(plan, columns),
+            *nr_open_lines(plan, columns),
             *pressure_lines(plan, columns),
             *not_counted_lines(plan, columns),
             *look_lines(ledger, plan, columns),
@@ -185,6 +186,16 @@ def idle_lines(ledger: Ledger, plan: Plan, columns: int, is_form: bool = False, 
 def port_lines(plan: Plan, columns: int) -> list[Line]:
     """The lines below the verdict of a plan for which connect(2) finds no local port."""
     return paragraph(NO_PORT, columns - 1, "warning") if _finds_no_port(plan) else []
+
+
+def nr_open_lines(plan: Plan, columns: int) -> list[Line]:
+    """The lines below the verdict of a plan whose sockets are more files than one process can have open."""
+    if plan.request.sockets < (DEFAULT_NR_OPEN if plan.nr_open is None else plan.nr_open):
+        return []
+    text = f"one process: at most {units.grouped(DEFAULT_NR_OPEN)} files by default (fs.nr_open is not known)"
+    if plan.nr_open is not None:
+        text = f"one process: at most {units.grouped(plan.nr_open)} files (fs.nr_open)"
+    return paragraph(text, columns - 1, "warning")
 
 
 def _finds_no_port(plan: Plan) -> bool:
@@ -1010,6 +1021,21 @@ def remark_lines(ledger: Ledger, plan: Plan, columns: int, is_form: bool = False
     return [line for text in texts for line in paragraph(f" {sign(text)}", columns - 1, "text")]
 
 
+def _alarms_text(plan: Plan) -> str:
+    """The limits that would be near or just hold the plan: `; memory would be NEAR (90 %)`; empty if none would.
+
+    Windows that shrink and skipped mini-sockets have words of their own.
+    """
+    texts = []
+    for limit in plan.limits:
+        word = state_word(limit) if limit.name != TIME_WAIT_LIMIT else ""
+        if word == STATE_WORDS["near"]:
+            texts.append(f"{limit_label(limit.name)} would be {word} ({_percent_range(limit)})")
+        elif word == EDGE_WORDS["fits"]:
+            texts.append(f"{limit_label(limit.name)} would be {_percent_range(limit)} used")
+    return "".join(f"; {text}" for text in texts)
+
+
 def verdict_text(plan: Plan) -> str:
     """The verdict in one sentence, which also names the limit that is reached first."""
     first, request = _first(plan), plan.request
@@ -1021,6 +1047,7 @@ def verdict_text(plan: Plan) -> str:
     if verdict == "fits":
         is_just = any(state_word(limit) == EDGE_WORDS["fits"] for limit in plan.limits)
         verdict = f"{'just fits' if is_just else 'fits'}{'' if request.buffer_bytes else ', without buffers'}"
+        verdict += _alarms_text(plan)
     buffers = f", {assumption_text(plan)}" if request.buffer_bytes else ""
     statement = f"{verdict}: {connections_text(request)}{buffers}"
     if first is not None:

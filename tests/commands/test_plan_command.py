@@ -1799,8 +1799,11 @@ def test_no_row_contradicts_the_verdict_near_the_limit(kernel: str, run: Run, ru
     most = limit(run_json(*arguments, "1K"), "memory")["connections"]
     code, text = run(*arguments, str(most))
     [row] = [line for line in text.splitlines() if line.startswith(" memory ")]
-    assert (code, text.partition(":")[0]) == (0, "just fits, without buffers")
-    assert re.search(r" (99 to )?100 % .* JUST FITS$", row)
+    [share] = re.findall(r" ((?:99 to )?100 %) .* JUST FITS$", row)
+    assert (code, " ".join(text.split()).partition(":")[0]) == (
+        0,
+        f"just fits, without buffers; memory would be {share} used",
+    )
     code, text = run(*arguments, str(most + most // 1000))
     [row] = [line for line in text.splitlines() if line.startswith(" memory ")]
     assert (code, text.partition(":")[0]) == (2, "cannot say")
@@ -1962,6 +1965,34 @@ def test_the_largest_limit_of_a_process_is_read(
     output = " ".join(run("--root", str(root), "--connections", connections)[1].split())
     assert words in output
     assert ("fs.nr_open" in words) == ("fs.nr_open" in output)
+    assert ("too small" in words) == (" one process: at most " in output)
+
+
+@pytest.mark.parametrize(
+    ("text_", "connections", "line"),
+    [
+        ("20000\n", ("20000",), "one process: at most 20 000 files (fs.nr_open)"),
+        ("20000\n", ("10000", "--side", "proxy"), "one process: at most 20 000 files (fs.nr_open)"),
+        (None, ("1048576",), "one process: at most 1 048 576 files by default (fs.nr_open is not known)"),
+    ],
+)
+def test_the_most_files_of_a_process_stand_below_the_verdict(
+    root: Path, run: Run, text_: str | None, connections: tuple[str, ...], line: str
+) -> None:
+    if text_ is not None:
+        write_tree(root, {"proc/sys/fs/nr_open": text_})
+    output = run("--root", str(root), "--connections", *connections)[1]
+    assert line in output.partition("\n\n")[0].splitlines()
+
+
+def test_a_plan_that_fits_names_the_limits_that_would_be_near(run: Run, run_json: RunJson) -> None:
+    arguments = ("--root", str(tree("6.1-4n", "established")), "--connections")
+    most = limit(run_json(*arguments, "1K"), "memory")["connections"]
+    code, text = run(*arguments, str(most * 9 // 10))
+    [share] = re.findall(r"(?m)^ memory .*? ((?:\d\d to )?\d\d %) .* NEAR$", text)
+    assert code == 0
+    assert " ".join(text.split()).startswith(f"fits, without buffers; memory would be NEAR ({share}): 1 ")
+    assert "would be" not in run(*arguments, "1K")[1].partition(":")[0]
 
 
 def test_the_row_of_one_process_says_what_is_left_in_it(tmp_path: Path, run: Run) -> None:

@@ -32,6 +32,7 @@ from recorded import copy_recording, without_reserves, write_buffers, write_tree
 from textual.events import Paste
 
 from tcptop.commands import plan
+from tcptop.kernel.limits import limit_label
 from tcptop.screen.app import TcptopApp
 from tcptop.text import units
 from tcptop.widgets.plan_screen import PlanPane, PlanScreen
@@ -108,6 +109,11 @@ def assert_page_shows(lines: Sequence[str], found: dict[str, Any]) -> None:
     stopping = [limit for limit in found["limits"] if limit["name"] != "tcp_max_tw_buckets"]
     at_edge = any(limit["verdict"] == "fits" and limit["ratio"] >= 0.97 for limit in stopping)
     words = f"{'just ' * at_edge}fits{', without buffers' * is_idle}" if verdict == "fits" else verdict
+    for limit in stopping if verdict == "fits" else ():
+        if limit["ratio"] >= 0.97:
+            words += f"; {limit_label(limit['name'])} would be {percents(limit)} used"
+        elif limit["state"] == "near":
+            words += f"; {limit_label(limit['name'])} would be NEAR ({percents(limit)})"
     assert f"{words}: {found['unknown_because'] or units.grouped(number)}" in text
 
 
@@ -395,6 +401,17 @@ async def test_a_plain_user_sees_which_figures_are_unknown() -> None:
         for name in found.missing:
             assert f"not known: {name.split()[0]}" in text
         assert "0 B per connection" not in text.replace("≥ ", "")
+
+
+async def test_what_one_process_cannot_hold_and_a_limit_that_would_be_near_are_in_sight(tmp_path: Path) -> None:
+    """The sockets are more files than fs.nr_open, and would take most of memory."""
+    root = copy_recording("6.1-4n", "established", tmp_path / "tree")
+    write_tree(root, {"proc/sys/fs/nr_open": "1048576\n"})
+    async with tree_app(root).run_test(size=(80, 24)) as pilot:
+        app = await open_plan(pilot, *"1400000")
+        shown = screen_text(app)
+        assert re.search(r"fits, without buffers; memory would be NEAR \([\d to]+%\): ", " ".join(shown.split()))
+        assert "one process: at most 1 048 576 files (fs.nr_open)" in shown
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (40, 12), (60, 20), (200, 60)])
