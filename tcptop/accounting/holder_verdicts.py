@@ -62,7 +62,7 @@ IF_GROWN: Mapping[str, tuple[str, str, str]] = {
 A verdict is given if the counter of a namespace has grown since the previous reading of the sockets."""
 
 VERDICT_KINDS: Sequence[str] = (
-    *("nofile", "ports", "queue_full", "orphans", "unread", "close_wait", "no_process", "in_no_hash"),
+    *("queue_full", "nofile", "ports", "orphans", "unread", "close_wait", "no_process", "in_no_hash"),
     *("TCPReqQFullDrop", "queue_near", "TCPTimeWaitOverflow", "time_wait", "TCPReqQFullDoCookies"),
 )
 """All kinds of verdicts, from the most urgent to the least urgent."""
