@@ -53,6 +53,8 @@ SUBCOMMANDS = {
     "exporter": "exporter",
 }
 """Maps each subcommand to its module in `tcptop.commands`. The module's `run(arguments)` returns the exit code."""
+HOSTS_WORDS = ("host", "hosts", "fleet", "machines")
+"""Words that users try as a subcommand for the table of hosts."""
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -202,6 +204,8 @@ def _misplaced_argument(arguments: Sequence[str], others: Sequence[str]) -> str 
         return f"{subcommand} comes first: {printable_name(shell_words(words), MAX_ERROR_CHARACTERS)}"
     if others[:1] == ["replay"]:
         return "replay is an option: tcptop -r FILE"
+    if others and others[0] in HOSTS_WORDS:
+        return f"{others[0]} is no subcommand; several machines: tcptop --host LIST, as web[01-40],db1 or @FILE"
     if others:
         wrong = quoted(others[0])
         return f"{wrong} is not an option here; this is the memory tool, for throughput see tcptop-bpfcc (--help)"

@@ -130,6 +130,11 @@ def test_arguments_of_the_tcptop_of_bcc_are_refused_with_its_name(arguments: lis
     assert_refused(tcptop(*arguments), "tcptop-bpfcc")
 
 
+@pytest.mark.parametrize("arguments", [("hosts",), ("hosts", "web1", "web2"), ("-o", "host", "web1"), ("fleet",)])
+def test_a_word_for_several_machines_names_their_option(arguments: tuple[str, ...]) -> None:
+    assert_refused(tcptop(*arguments), "several machines: tcptop --host LIST")
+
+
 def test_control_characters_in_arguments_are_not_printed() -> None:
     assert_refused(tcptop("--x\x1b[2J\nnext"))
     assert "\x1b" not in tcptop("--x\x1b[2J\nnext").stderr
