@@ -87,7 +87,10 @@ def find_holders(
     if snapshot.live and reading.taken_at_s is not None:
         age_s = max(0.0, snapshot.monotonic_s - reading.taken_at_s)
     if mptcp_socks:
-        missing = (*missing, f"at least {counted(mptcp_socks, 'MPTCP sock')} beside the TCP socks of the subflows")
+        missing = (
+            *missing,
+            f"at least {counted(mptcp_socks, 'MPTCP sock')} with their buffers, beside the TCP socks of the subflows",
+        )
     # While the sockets are being read, the previous socket table is used, and the state of the reading is `late`. This
     # state is normal here, so the reason for this state is not shown.
     if reading.reason and reading.state != "late":

@@ -41,7 +41,7 @@ class BufferMemory(NamedTuple):
     estimate is those bytes alone, or the charge if slabinfo has no row of segments.
     """
     in_use: Amount
-    """Bounds on the part of the charge that holds data; equal to the estimate after a look.
+    """Bounds on the part of the charge that holds data.
 
     The lower bound is the charge less its error and less one unit for each socket, but at least the bytes of the live
     objects of segments. If the number of free objects that CPUs cache is unknown, all active objects count as live. If
@@ -66,10 +66,10 @@ def buffer_memory(
     """Bounds on the memory of all socket buffers; None if the charge is unknown.
 
     The lower bound is the smaller of two figures: the charge less its error, and the bytes of the live objects in the
-    slabinfo rows that only segments use. The upper bound is the smaller of two sums. The first sum is the charge plus
-    the error of the charge. The second sum is the bytes of the active objects in the slabinfo rows that only segments
-    use, plus all used memory of unknown purpose. Used memory of unknown purpose is neither slab memory nor anonymous
-    memory nor page cache. The second sum is unknown if meminfo may be a container's or another machine's.
+    slabinfo rows that only segments use. The upper bound is the charge plus its error, but at most the used memory that
+    may be segments: that which is neither anonymous memory nor page cache. Slab memory may be, since the data of small
+    segments is in kmalloc caches, and other caches may be merged with those of segments. The used memory is unknown if
+    meminfo may be a container's or another machine's.
     """
     if sockets.buffer_bytes is None:
         return None
@@ -79,11 +79,10 @@ def buffer_memory(
     high: float = charge + error_bytes
     meminfo = snapshot.meminfo.value
     if meminfo is not None and is_of_machine(snapshot, page_bytes):
-        total, free, cached = meminfo.total_bytes, meminfo.free_bytes, meminfo.cached_bytes
-        slab, anonymous = meminfo.slab_bytes, meminfo.anonymous_bytes
-        if None not in (total, free, cached, slab, anonymous):
-            rest = (total or 0) - (free or 0) - (cached or 0) - (slab or 0) - (anonymous or 0)
-            high = min(high, max(0, rest) + rows.bytes.high)
+        total, free = meminfo.total_bytes, meminfo.free_bytes
+        cached, anonymous = meminfo.cached_bytes, meminfo.anonymous_bytes
+        if None not in (total, free, cached, anonymous):
+            high = min(high, max(rows.bytes.high, (total or 0) - (free or 0) - (cached or 0) - (anonymous or 0)))
     release = release_of(snapshot)
     gives_back = release is not None and release >= RESERVE_BELOW_A_UNIT_SINCE
     surely_charged = max(0, charge - error_bytes)
@@ -93,7 +92,7 @@ def buffer_memory(
     surely_used = 0 if last_units_bytes is None else surely_charged - last_units_bytes
     least = max(live, surely_used) if (rows.has_row and rows.has_error) or surely_used > 0 else bounds.low
     in_use = Amount(min(least, surely_charged, high), min(charge + error_bytes, high))
-    share = _share_in_use(snapshot)
+    share = _share_in_use(snapshot, table, sockets)
     if share is not None:
         likely = share * charge
     elif sockets.buffers_within_error:
@@ -103,7 +102,7 @@ def buffer_memory(
         part = (1 + last_units_bytes / charge) / 2 if charge else 1.0
         likely = max(rows.bytes.low, charge - part * last_units_bytes)
     likely = min(max(bounds.low, likely), charge, high)
-    return BufferMemory(bounds, likely, in_use if share is None else Amount(likely, likely))
+    return BufferMemory(bounds, likely, in_use)
 
 
 def _last_units_bytes(table: CacheTable, sockets: SocketCounts, segments: int | None) -> int | None:
@@ -115,28 +114,42 @@ def _last_units_bytes(table: CacheTable, sockets: SocketCounts, segments: int | 
     unit, charge = sockets.buffer_unit_bytes, sockets.buffer_bytes
     if sockets.allocated is None or unit is None or charge is None:
         return None
-    lines = [table.find(item).line for item in (MPTCP_SOCK, MPTCP6_SOCK)]
-    socks = sockets.allocated + sum(line.active_objects or 0 for line in lines if line is not None)
+    socks = sockets.allocated + _mptcp_socks(table)
     return min((socks if segments is None else min(socks, segments)) * unit, charge)
 
 
-def _share_in_use(snapshot: Snapshot) -> float | None:
-    """The share of the charge that holds data, from the last look at all sockets of the machine; None if unknown."""
+def _mptcp_socks(table: CacheTable) -> int:
+    """Upper bound on the number of MPTCP socks; 0 if it is unknown."""
+    lines = [table.find(item).line for item in (MPTCP_SOCK, MPTCP6_SOCK)]
+    return sum(line.active_objects or 0 for line in lines if line is not None)
+
+
+def _share_in_use(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts) -> float | None:
+    """The share of the charge that holds data, from the last look at all sockets of the machine; None if unknown.
+
+    A look does not have MPTCP socks, to which data is charged until the program reads it or a subflow sends it. The
+    share is therefore unknown if there may be any, or if the look has less than the counter less its error.
+    """
     _recall_share.begin_round()
     reading = snapshot.socket_table
     if reading.value is None or reading.state in DAMAGED or SOCKET_TABLE in snapshot.contradictions.sources:
         return None
     if snapshot.live and reading.taken_at_s is not None and snapshot.monotonic_s - reading.taken_at_s > MAX_LOOK_AGE_S:
         return None
-    return _recall_share(Same(reading.value))
+    if _mptcp_socks(table) or sockets.buffer_unit_bytes is None or sockets.buffer_error_bytes is None:
+        return None
+    return _recall_share(Same(reading.value), sockets.buffer_unit_bytes, sockets.buffer_error_bytes)
 
 
-def _find_share(table: "Same[SocketTable]") -> float | None:
+def _find_share(table: "Same[SocketTable]", unit_bytes: int, error_bytes: int) -> float | None:
     found = table.value
     if found.scope != "machine" or any(each.asked != "asked" for each in found.namespaces):
         return None
     used = sum(group.rmem + group.wmem_queued for group in found.groups)
     charged = used + sum(group.fwd for group in found.groups)
+    counted = next((units for each in found.namespaces if (units := each.counters.get("mem")) is not None), None)
+    if counted is None or charged < counted * unit_bytes - error_bytes:
+        return None
     return used / charged if charged > 0 else None
 
 

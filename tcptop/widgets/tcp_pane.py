@@ -365,13 +365,21 @@ def _short_details(ledger: Ledger, mode: AccountingMode, columns: int, has_bound
     if memory:
         # The total includes only the part of the buffers that is in use. The buffers as a whole may be larger than the
         # total, so the part in use is always shown beside them.
-        for format_amount in (units.size, units.short_size):
+        for format_amount in SIZE_FORMATS:
             texts += [f"{start}{GAP}{text}" for start in starts for text in _buffers_in_use(ledger, format_amount)]
             if mode == "full" or has_bound or bound is None:
                 texts += _buffers_in_use(ledger, format_amount)
     else:
         texts += [f"{start}{GAP}buffers {buffers}" for start in starts]
     return ((first_fitting((*texts, starts[-1]), columns), "dim"),)
+
+
+def _three_digits(amount: float, up: bool | None = None) -> str:
+    return " ".join(units.short_figure(amount, up))
+
+
+SIZE_FORMATS: tuple[units.BoundFormat, ...] = (units.size, _three_digits, units.short_size)
+"""Formats of an amount of buffers, the longest text first."""
 
 
 def _buffers_in_use(ledger: Ledger, format_amount: units.BoundFormat) -> list[str]:
@@ -443,7 +451,7 @@ def detail_lines(ledger: Ledger, slow: Ledger, mode: AccountingMode, columns: in
         if title == "buffers" and not note and buffer_memory_text(ledger):
             texts = [
                 text
-                for each in (units.size, units.short_size)
+                for each in SIZE_FORMATS
                 for text in (*_buffers_in_use(ledger, each), f"buffers in use {buffer_memory_amount(ledger, each)}")
             ]
             lines.append(((first_fitting((*texts, ""), columns), "dim"),))

@@ -26,6 +26,7 @@ from recorded import (
 
 from tcptop.report.as_metrics import DEFAULT_OPTIONS, metric_families
 from tcptop.report.as_text import as_text
+from tcptop.sock_diag import SOCKETS_PATH
 from tcptop.text import units
 
 OWN = ("TCP", "TCPv6", "tw_sock_TCP", "tw_sock_TCPv6", "request_sock_TCP", "request_sock_TCPv6")
@@ -222,13 +223,46 @@ def test_after_a_look_the_buffers_are_the_share_of_the_charge_that_holds_data(tm
         group("whole:10", 600, rmem=30_000_000, fwd=10_000_000),
         group("none", 300, "FIN_WAIT1", server=False, wmem_queued=10_000_000),
     ]
-    root = tree_with_look(tmp_path, look_text(net(inuse=900, alloc=16_001), *lines, process(10)), "6.1-4n")
+    root = tree_with_look(tmp_path, look_text(net(inuse=900, alloc=16_001, mem=12_000), *lines, process(10)), "6.1-4n")
     write_buffers(root, 12_000)
     report = json.loads(forked_program.run("--json", "--root", root).stdout)
     [buffers] = [part for part in report["tcp_memory"]["parts"] if part["part"] == "socket buffers"]
     assert buffers["bytes"] == pytest.approx(0.8 * 12_000 * 4096, rel=1e-6)
     text = " ".join(forked_program.run("-o", "--root", root).stdout.split())
     assert "~ 37.5 MiB of it in use" in text
+
+
+@pytest.mark.parametrize("has_slabinfo", [True, False])
+def test_segments_in_slab_memory_are_within_the_bounds_of_the_buffers(has_slabinfo: bool, tmp_path: Path) -> None:
+    """The data of small segments is in kmalloc caches; a plain user sees no row of slabinfo."""
+    root = copy_recording("6.1-1n", "established", tmp_path)
+    segments_kib = 400 * 1024
+    meminfo = root / "proc/meminfo"
+    text = meminfo.read_text()
+    for name, grown in (("MemFree", -segments_kib), ("MemAvailable", -segments_kib), ("Slab", segments_kib)):
+        old = int(re.search(rf"(?m)^{name}: +(\d+)", text)[1])  # type: ignore[index]
+        text = re.sub(rf"(?m)^({name}: +)\d+", rf"\g<1>{old + grown}", text)
+    meminfo.write_text(text)
+    write_buffers(root, segments_kib // 4)
+    if not has_slabinfo:
+        (root / "proc/slabinfo").unlink()
+    report = json.loads(forked_program.run("--json", "--root", root).stdout)
+    [buffers] = [part for part in report["tcp_memory"]["parts"] if part["part"] == "socket buffers"]
+    assert buffers["high_bytes"] >= 1024 * segments_kib
+    assert report["headroom"]["high_buffer_bytes"] * 16_000 >= 0.99 * 1024 * segments_kib
+
+
+def test_the_share_of_a_look_is_not_taken_where_sockets_are_missing_in_it(tmp_path: Path) -> None:
+    """Data is charged to MPTCP socks, which the dump of TCP does not have: the look has a hundredth of the counter."""
+    lines = [group("whole:10", 600, rmem=100_000, fwd=900_000)]
+    look = look_text(net(inuse=900, alloc=16_001, mem=24_000), *lines, process(10))
+    root = write_buffers(tree_with_look(tmp_path, look), 24_000)
+    report = json.loads(forked_program.run("--json", "--root", root).stdout)
+    [buffers] = [part for part in report["tcp_memory"]["parts"] if part["part"] == "socket buffers"]
+    assert buffers["bytes"] > 0.3 * 24_000 * 4096
+    (root / SOCKETS_PATH).unlink()
+    unlooked = json.loads(forked_program.run("--json", "--root", root).stdout)
+    assert unlooked["tcp_memory"]["bytes"] == report["tcp_memory"]["bytes"]
 
 
 def test_a_socket_is_charged_in_advance_for_one_unit_of_the_charge(tmp_path: Path) -> None:

@@ -151,7 +151,7 @@ def test_socks_of_mptcp_are_missing_beside_their_subflows(tmp_path: Path, capsys
     protocols = root / "proc/net/protocols"
     protocols.write_text(re.sub(r"(?m)^(MPTCP +\d+ +)0 ", r"\g<1>1 ", protocols.read_text()))
     found = looked(capsys, root)
-    assert found["missing"] == ["at least 1 MPTCP sock beside the TCP socks of the subflows"]
+    assert found["missing"] == ["at least 1 MPTCP sock with their buffers, beside the TCP socks of the subflows"]
     assert not found["complete"]
     assert found["missing"][0] in " ".join(run(capsys, "who", "--root", root).split())
 
