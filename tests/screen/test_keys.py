@@ -301,7 +301,7 @@ async def test_all_nodes_list_every_zone() -> None:
         await pilot.press("equals_sign")
         lines = [line.replace("·", "0").split() for line in await all_lines(pilot, BuddyPane)]
         for (node, zone), blocks in buddy_rows(folder).items():
-            assert [str(node), zone, *blocks] in [words[: 2 + len(blocks)] for words in lines]
+            assert ["node", str(node), zone, *blocks] in [words[: 3 + len(blocks)] for words in lines]
 
 
 async def test_y_shows_bytes() -> None:
