@@ -202,7 +202,7 @@ def _ktls(snapshot: Snapshot, table: CacheTable) -> Found:
 def _buffers(buffers: BufferMemory | None) -> Found:
     if buffers is None:
         return Found(None, None, "sockstat's mem, or its unit, is not known")
-    return Found(None, Amount(buffers.in_use.low, buffers.bounds.high))
+    return Found(None, buffers.bounds)
 
 
 def _count_in_use(table: CacheTable, item: KernelObject) -> Amount | None:

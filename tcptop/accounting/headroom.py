@@ -101,7 +101,7 @@ def _average_buffers(sockets: SocketCounts, buffers: BufferMemory | None, cost: 
         return Amount(0.0, 0.0)
     # Without live segments, nothing shows that a counter within its error is of buffers.
     has_buffers = buffers.bytes or not sockets.buffers_within_error
-    low, high = buffers.in_use.low, buffers.bounds.high if has_buffers else 0.0
+    low, high = buffers.bounds.low, buffers.bounds.high if has_buffers else 0.0
     return None if high == inf else Amount(low / sockets.allocated, max(low, high) / sockets.allocated)
 
 

@@ -40,19 +40,15 @@ class BufferMemory(NamedTuple):
     idle ones are. It is at least the bytes of the live objects of segments. If the charge is not above its error, the
     estimate is those bytes alone, or the charge if slabinfo has no row of segments.
     """
-    in_use: Amount
-    """Bounds on the part of the charge that holds data.
-
-    The lower bound is the charge less its error and less one unit for each socket, but at least the bytes of the live
-    objects of segments. If the number of free objects that CPUs cache is unknown, all active objects count as live. If
-    nothing shows how much of the charge is in use, the lower bound is that of the memory.
-    """
 
 
 class Segments(NamedTuple):
-    """The live objects of queued segments, in the slabinfo rows that only segments use."""
+    """The live objects of queued segments, in the slabinfo rows of segments that other objects are not in."""
 
     bytes: Amount
+    """Bounds on the bytes of the objects in these rows, of all protocols."""
+    tcp_bytes: float
+    """Lower bound on the bytes of TCP's objects: each sk_buff_fclones is of TCP, and has data in skbuff_small_head."""
     most: int | None
     """Upper bound on the number of segments: active objects of the rows of sk_buff; None if a row is not there."""
     has_row: bool
@@ -65,11 +61,15 @@ def buffer_memory(
 ) -> BufferMemory | None:
     """Bounds on the memory of all socket buffers; None if the charge is unknown.
 
-    The lower bound is the smaller of two figures: the charge less its error, and the bytes of the live objects in the
-    slabinfo rows that only segments use. The upper bound is the charge plus its error, but at most the used memory that
-    may be segments: that which is neither anonymous memory nor page cache. Slab memory may be, since the data of small
-    segments is in kmalloc caches, and other caches may be merged with those of segments. The used memory is unknown if
-    meminfo may be a container's or another machine's.
+    The lower bound is the bytes of the live objects of TCP's segments, at most the charge less its error. The charge
+    itself is no lower bound: pages of page cache (sendfile) and of programs (MSG_ZEROCOPY) are charged, but are no
+    memory of their own; and before 6.0 a socket kept up to 2 MiB of its charge unused (include/net/sock.h,
+    SK_RECLAIM_THRESHOLD).
+
+    The upper bound is the charge plus its error, but at most the used memory that may be segments: that which is
+    neither anonymous memory nor page cache. Slab memory may be, since the data of small segments is in kmalloc caches,
+    and other caches may be merged with those of segments. The used memory is unknown if meminfo may be a container's or
+    another machine's.
     """
     if sockets.buffer_bytes is None:
         return None
@@ -86,12 +86,8 @@ def buffer_memory(
     release = release_of(snapshot)
     gives_back = release is not None and release >= RESERVE_BELOW_A_UNIT_SINCE
     surely_charged = max(0, charge - error_bytes)
-    bounds = Amount(min(rows.bytes.low, surely_charged, high), high)
+    bounds = Amount(min(rows.tcp_bytes, surely_charged, high), high)
     live = rows.bytes.low if rows.has_error else rows.bytes.high
-    last_units_bytes = _last_units_bytes(table, sockets, None)
-    surely_used = 0 if last_units_bytes is None else surely_charged - last_units_bytes
-    least = max(live, surely_used) if (rows.has_row and rows.has_error) or surely_used > 0 else bounds.low
-    in_use = Amount(min(least, surely_charged, high), min(charge + error_bytes, high))
     share = _share_in_use(snapshot, table, sockets)
     if share is not None:
         likely = share * charge
@@ -102,7 +98,7 @@ def buffer_memory(
         part = (1 + last_units_bytes / charge) / 2 if charge else 1.0
         likely = max(rows.bytes.low, charge - part * last_units_bytes)
     likely = min(max(bounds.low, likely), charge, high)
-    return BufferMemory(bounds, likely, in_use)
+    return BufferMemory(bounds, likely)
 
 
 def _last_units_bytes(table: CacheTable, sockets: SocketCounts, segments: int | None) -> int | None:
@@ -165,6 +161,7 @@ def _segment_bytes(table: CacheTable) -> Segments:
     low = high = 0.0
     has_row, has_error = False, True
     most: int | None = 0
+    live: dict[str, tuple[int, float]] = {}
     for item in QUEUED:
         line = table.find(item).line
         active = None if line is None else line.active_objects
@@ -174,7 +171,11 @@ def _segment_bytes(table: CacheTable) -> Segments:
         if line is None or line.aliases or active is None or line.present_share_bytes is None:
             continue
         idle = line.idle_error_objects
-        low += 0 if idle is None else max(0, active - idle) * line.present_share_bytes
+        live[item.struct] = (0 if idle is None else max(0, active - idle), line.present_share_bytes)
+        low += live[item.struct][0] * line.present_share_bytes
         high += active * line.present_share_bytes
         has_row, has_error = True, has_error and idle is not None
-    return Segments(Amount(round(low), round(high)), most, has_row, has_error)
+    segments, share_bytes = live.get(FCLONE.struct, (0, 0.0))
+    heads, head_bytes = live.get(SKB_HEAD.struct, (0, 0.0))
+    of_tcp = segments * share_bytes + min(segments, heads) * head_bytes
+    return Segments(Amount(round(low), round(high)), of_tcp, most, has_row, has_error)

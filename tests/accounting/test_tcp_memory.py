@@ -148,9 +148,8 @@ def test_the_buffers_of_unread_fins_are_the_live_objects_in_the_rows_of_segments
     grown = sum(after[row].active * after[row].share(page) for row in rows if row in after)
     grown -= sum(before[row].active * before[row].share(page) for row in rows if row in before)
     [buffers] = [part for part in ledger(kernel, "halfclosed").tcp_memory.parts if part.row is None]
-    assert buffers.low_bytes <= 1.1 * grown
-    assert buffers.low_bytes >= 0.75 * grown
-    assert buffers.bytes == buffers.low_bytes
+    assert 0.75 * grown <= buffers.bytes <= 1.1 * grown
+    assert buffers.low_bytes <= buffers.bytes
 
 
 def test_the_measured_size_of_queued_fins_is_within_the_bounds_of_the_buffers() -> None:
@@ -195,7 +194,7 @@ def test_a_page_charged_for_each_idle_socket_is_no_memory(tmp_path: Path) -> Non
     root = write_buffers(copy_recording("6.18-1n", "established", tmp_path), 8002)
     write_segments(root, 8002)
     [buffers] = [part for part in ledger_of(root).tcp_memory.parts if part.row is None]
-    assert buffers.bytes == buffers.low_bytes < 1 << 20
+    assert buffers.low_bytes <= buffers.bytes < 1 << 20
 
 
 def test_sockets_without_a_segment_are_not_taken_from_the_buffers_in_use(tmp_path: Path) -> None:

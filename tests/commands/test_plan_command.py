@@ -476,7 +476,7 @@ def test_the_main_screens_number_has_its_assumptions_and_is_compared_below_the_v
 
 
 def test_a_range_of_buffers_is_a_range_of_what_fits_into_memory(run: Run, run_json: RunJson) -> None:
-    """The counter of buffers has an error, so that a socket has 655 to 5 243 B of them."""
+    """The counter of buffers has an error, so that a socket has at most 5 243 B of them."""
     root = ("--root", str(tree("6.12-4n", "halfclosed")))
     row = limit(run_json(*root, "--connections", "10K", "--side", "mixed", "--buffers", "now"), "memory")
     headroom = ledger("6.12-4n", "halfclosed").headroom["full"]
@@ -485,7 +485,7 @@ def test_a_range_of_buffers_is_a_range_of_what_fits_into_memory(run: Run, run_js
     assert headroom.with_reclaim_low is not None
     assert row["connections"] == pytest.approx(headroom.with_reclaim_low, rel=0.02)
     # The main screen counts a bind bucket for each client; at the least, the clients share those that are there.
-    assert row["high_connections"] == pytest.approx(headroom.sockets, rel=0.03)
+    assert row["high_connections"] == pytest.approx(headroom.sockets, rel=0.04)
     output = run(*root, "--connections", "10K", "--side", "mixed", "--buffers", "now")[1]
     least, most = units.rough_count(row["connections"]), units.rough_count(row["high_connections"], up=True)
     assert re.search(rf"(?m)^ memory .* >= {least}$", output)

@@ -162,13 +162,12 @@ def test_beside_a_graph_a_wide_range_has_its_upper_bound() -> None:
 
 def test_the_buffers_in_use_of_a_socket_have_one_range_everywhere() -> None:
     text = " ".join(as_text(ledger("6.12-4n", "halfclosed")).split())
-    attached = re.search(r" buffers - [\d.]+ [KM]iB to [\d.]+ MiB ([\d ]+ to [\d ]+) ", text)
+    attached = re.search(r" buffers - <= [\d.]+ MiB <= ([\d ]+\d) ", text)
     most = re.search(r"buffers per socket ~ [\d ]+ B between [\d ]+ and ([\d ]+) B", text)
     assert attached
     assert most
-    in_use = attached[1]
-    assert in_use.endswith(f" to {most[1]}")
-    assert f"which tcp_mem limits; {in_use} B are in use" in text
+    assert attached[1] == most[1]
+    assert f"which tcp_mem limits; 0 to {most[1]} B are in use" in text
 
 
 def test_buffers_within_the_error_of_their_counter_have_one_upper_bound_per_socket() -> None:
