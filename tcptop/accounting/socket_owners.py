@@ -99,6 +99,7 @@ def owned_groups(table: SocketTable, are_counted: bool = True) -> Iterator[Owned
     }
     unread_in = {each.inode: each.counters.get("unread_processes", 0) for each in table.namespaces}
     largest_weight = _largest_weights(table.groups, sampled, rooms)
+    opened = _opened_since_counters(table)
     for (group, groups), (parts, full) in zip(unseen_in, divided, strict=True):
         if not table.hidden_by:  # otherwise the sockets may as well be those of a hidden process
             parts = parts or _opened_since(group, groups, left)
@@ -109,12 +110,22 @@ def owned_groups(table: SocketTable, are_counted: bool = True) -> Iterator[Owned
             continue
         is_nobodys = (
             not table.hidden_by
-            and rest > LATE_SHARE * _known(groups, parts)
+            and rest - opened > LATE_SHARE * _known(groups, parts)
             and largest_weight(group.namespace, full) <= rest / ENOUGH_HITS
             and not unread_in.get(group.namespace, 0)
         )
         holder = NO_PROCESS if is_nobodys else NOT_SEEN
         yield OwnedGroup(group, holder._replace(is_estimated=bool(parts)), rest / group.sockets)
+
+
+def _opened_since_counters(table: SocketTable) -> int:
+    """The least number of sockets that were opened while the descriptors were read: a process may have any of them.
+
+    The counters were read before the descriptors, and the sockets after them. The number is 0 if it is unknown.
+    """
+    allocated = next((each.counters["alloc"] for each in table.namespaces if "alloc" in each.counters), None)
+    found = len(table.listeners) + sum(group.sockets for group in table.groups if group.is_full)
+    return 0 if allocated is None else max(0, found - allocated)
 
 
 def _largest_weights(

@@ -43,7 +43,8 @@ def may_be_elsewhere(snapshot: Snapshot) -> bool:
     if snapshot.tls_stat.state == "missing":
         return tls_sockets(snapshot) is None
     sockstat, sockstat6 = snapshot.sockstat.value, snapshot.sockstat6.value
-    if sockstat is None or sockstat.allocated is None or sockstat.inuse is None or sockstat.orphans is None:
+    if sockstat is None or sockstat.allocated is None or sockstat.inuse is None:
         return True
-    here = sockstat.inuse + ((sockstat6.inuse if sockstat6 else None) or 0) + sockstat.orphans
+    # `inuse` has the orphans of the namespace, which stay hashed.
+    here = sockstat.inuse + ((sockstat6.inuse if sockstat6 else None) or 0)
     return sockstat.allocated - here > sockstat.allocated * DRIFT_SHARE

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
-from tcptop.commands.common import Parser, argument_type, make_sampler, open_host, parse_positive
+from tcptop.commands.common import Parser, argument_type, make_sampler, open_chosen_host, parse_positive
 from tcptop.errors import TcptopError
 from tcptop.standard_streams import write_notice, write_stderr
 from tcptop.text.own_command import as_root
@@ -158,7 +158,7 @@ async def _export(options: argparse.Namespace) -> None:
     ended = asyncio.Event()
     for number in ENDS:
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
-    with closing(open_host(options.root, options.cgroup)) as host:
+    with closing(open_chosen_host(options)) as host:
         looks = Looks(_make_sampler(host, options), account)
         metric_options = MetricOptions(not options.no_free_blocks, options.who_top or 0)
         if options.textfile is not None:

@@ -228,6 +228,18 @@ def test_the_average_with_attached_objects_is_the_sum(tmp_path: Path) -> None:
     assert without == ledger(KERNEL, "established").costs["full"].now_bounds, "no cost of a socket contains them"
 
 
+def test_sockets_of_other_namespaces_may_have_kernel_tls_whatever_the_orphans_are(tmp_path: Path) -> None:
+    """An orphan stays hashed, so that `inuse` has it: 500 of the sockets are elsewhere."""
+    root = copy_recording(KERNEL, "established", tmp_path)
+    (root / "proc/net/tls_stat").write_text("TlsCurrTxSw 0\nTlsCurrRxSw 0\nTlsCurrTxDevice 0\nTlsCurrRxDevice 0\n")
+    sockstat = root / "proc/net/sockstat"
+    text = re.sub(r"orphan \d+", "orphan 600", sockstat.read_text())
+    sockstat.write_text(re.sub(r"alloc \d+", "alloc 16501", text))
+    ktls = kind(ledger_of(root), "ktls")
+    assert ktls.number is not None
+    assert ktls.number.high == inf
+
+
 def test_without_slabinfo_nothing_is_known_and_nothing_is_zero(tmp_path: Path) -> None:
     root = copy_recording("6.1-4n", "established", tmp_path)
     (root / "proc/slabinfo").unlink()

@@ -120,6 +120,14 @@ def test_a_whole_process_is_no_estimate() -> None:
     assert not any(holder.is_estimated for holder in holders(group("sampled:10", 40), process(10, "x", False, 9)))
 
 
+def test_sockets_opened_during_a_look_are_not_called_those_of_no_process() -> None:
+    """The counter of allocated sockets is read before the descriptors, and the sockets after them."""
+    held, opened = group("whole:10", 1_000), group("unseen", 200)
+    full = process(10, descriptors=1_000, sockets=1_000)
+    assert ("no_process", None) in owners(net(alloc=1_200), held, opened, full)
+    assert owners(net(alloc=1_000), held, opened, full)["not_seen", None] == 200
+
+
 def test_no_process_is_told_from_not_seen() -> None:
     unseen = group("unseen", 200)
     assert owners(net(unread_processes=0), unseen) == {("no_process", None): 200}

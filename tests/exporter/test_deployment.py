@@ -5,6 +5,7 @@ promises.
 from __future__ import annotations
 
 import subprocess
+import sys
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 from exporters import GUARD_S, PROJECT, command, port_of
+from fake_ssh import FAKES, put_first
 from test_exporter_command import wait_for_file
 from unit_filter import complaints, confined, needs_seccomp, needs_systemd, settings
 
@@ -103,3 +105,21 @@ def test_the_manifest_takes_away_what_the_exporter_does_not_need() -> None:
     options = _parse_options(tcptop["args"][1:])
     assert (options.root, options.listen) == ("/host", [("127.0.0.1", PORT)])
     assert f"--upstream=http://127.0.0.1:{PORT}/" in pod["containers"][1]["args"]
+
+
+def test_an_exporter_of_another_machine_reads_that_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host that does not answer is an error, and no file has the figures of this machine in its place."""
+    put_first(monkeypatch, tmp_path, FAKES["closes"])
+    path = tmp_path / "out.prom"
+    done = subprocess.run(
+        [sys.executable, "-m", "tcptop", "exporter", "--host", "down", "--textfile", str(path), "--every", "1"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        cwd=PROJECT,
+        stdin=subprocess.DEVNULL,
+    )
+    assert done.returncode == 1
+    assert "down: " in done.stderr
+    assert not path.exists()
