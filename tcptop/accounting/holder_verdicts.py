@@ -48,7 +48,7 @@ class Candidate(NamedTuple):
 
 Look = tuple[SocketTable, tuple[HolderGroup, ...], HolderSums]
 
-IN_TWO_LOOKS = frozenset({"close_wait", "unread", "in_no_hash"})
+IN_TWO_LOOKS = frozenset({"close_wait", "unread", "no_process", "in_no_hash"})
 """Kinds of verdicts that need two looks (two readings of all sockets). If `measure` has become smaller since the
 previous reading of the sockets, no verdict is given."""
 

@@ -121,9 +121,11 @@ def owned_groups(table: SocketTable, are_counted: bool = True) -> Iterator[Owned
 def _opened_since_counters(table: SocketTable) -> int:
     """The least number of sockets that were opened while the descriptors were read: a process may have any of them.
 
-    The counters were read before the descriptors, and the sockets after them. The number is 0 if it is unknown.
+    The counter `alloc_before` was read before the descriptors, and the sockets after them. The number is 0 if it is
+    unknown.
     """
-    allocated = next((each.counters["alloc"] for each in table.namespaces if "alloc" in each.counters), None)
+    of_machine = (each.counters.get("alloc_before") for each in table.namespaces)
+    allocated = next((number for number in of_machine if number is not None), None)
     found = len(table.listeners) + sum(group.sockets for group in table.groups if group.is_full)
     return 0 if allocated is None else max(0, found - allocated)
 

@@ -43,8 +43,8 @@ class SocketNamespace(NamedTuple):
     asked: Asked
     counters: Mapping[str, int]
     """Counters of sockstat and of netstat, and two sysctls, by name. `inuse`, `inuse6` and `tw` cover the namespace;
-    `orphan`, `alloc` and `mem` cover the whole machine. The entry `unread_processes` is the number of processes in the
-    namespace whose descriptors could not be read."""
+    `orphan`, `alloc` and `mem` cover the whole machine; `alloc_before` is `alloc` before the descriptors were read. The
+    entry `unread_processes` is the number of processes in the namespace whose descriptors could not be read."""
     name: str
     reason: str
     """The reason why some or all sockets of the namespace were not read; empty if all sockets were read."""

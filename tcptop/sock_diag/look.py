@@ -189,7 +189,10 @@ class _Look:
                 yield _namespace_line(namespace, "refused", known(namespace, {}), error.strerror or str(error))
                 continue
             yield f"thread_us\t{took_us}"
-            dumped = dumped._replace(counters={**dumped.counters, "unread_processes": unread_in[namespace.inode]})
+            added = {"unread_processes": unread_in[namespace.inode]}
+            if (allocated := known(namespace, {}).get("alloc")) is not None:
+                added["alloc_before"] = allocated
+            dumped = dumped._replace(counters={**dumped.counters, **added})
             if is_small:
                 self._small_us += took_us
             else:

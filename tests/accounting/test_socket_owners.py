@@ -124,8 +124,8 @@ def test_sockets_opened_during_a_look_are_not_called_those_of_no_process() -> No
     """The counter of allocated sockets is read before the descriptors, and the sockets after them."""
     held, opened = group("whole:10", 1_000), group("unseen", 200)
     full = process(10, descriptors=1_000, sockets=1_000)
-    assert ("no_process", None) in owners(net(alloc=1_200), held, opened, full)
-    assert owners(net(alloc=1_000), held, opened, full)["not_seen", None] == 200
+    assert ("no_process", None) in owners(net(alloc_before=1_200), held, opened, full)
+    assert owners(net(alloc_before=1_000), held, opened, full)["not_seen", None] == 200
 
 
 def test_no_process_is_told_from_not_seen() -> None:
