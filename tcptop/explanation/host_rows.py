@@ -146,7 +146,7 @@ def _fits_text(row: HostRow) -> str:
 
 
 def _counted_buffers(row: HostRow) -> str:
-    """Whether FITS MORE counts buffers for a socket, of their present average: `yes` or `no`."""
+    """`yes` if FITS MORE counts the present average of buffers for a socket, else `no`."""
     text = counted_buffers_text(row.limits, row.headroom)
     return ("yes" if text.startswith("average") else "no") if text else units.UNKNOWN
 

@@ -47,7 +47,7 @@ STOPS_NONE_SHORT = "stops none"
 OTHER_NETNS = "(other netns)"
 """Follows a limit that is of a process or listener in another network namespace."""
 CLOSES_SKIP = "full: closes skip it"
-"""What a full limit of mini-sockets does: a closed connection skips TIME_WAIT."""
+"""Text for a full limit of mini-sockets: a closed connection skips TIME_WAIT."""
 OF_KNOWN = " of known limits"
 """Text that follows the name of the first limit if the use of another limit is unknown."""
 
@@ -176,7 +176,7 @@ def alarm_reasons(limit: Limit) -> list[str]:
 
 
 def _time_wait_reasons(limit: Limit) -> list[str]:
-    """What the limit of mini-sockets does near its maximum, in the words of the head line, from long to short."""
+    """Texts of the head line for the limit of mini-sockets near its maximum, from long to short."""
     skipped = "" if limit.event_growth is None else f"+{units.grouped(limit.event_growth)} skipped"
     if is_reached(limit):
         return [f"full, {skipped}", skipped] if skipped else [CLOSES_SKIP]
@@ -305,7 +305,7 @@ def _unread_limits(limits: Limits, mode: AccountingMode) -> list[Limit]:
 
 
 def unread_limit_word(limits: Limits, mode: AccountingMode = "full") -> str:
-    """What follows the limit of `unread_limits_text`: `not visible` from another network namespace, or `not known`."""
+    """Words after the name in `unread_limits_text`: `not visible` from another network namespace, or `not known`."""
     first = next(iter(_unread_limits(limits, mode)), None)
     return "not visible" if first is not None and first.note.startswith("not visible") else "not known"
 

@@ -1659,7 +1659,7 @@ def test_buffers_as_now_are_the_bounds_of_the_attached_objects(run: Run, run_jso
 def test_buffers_as_now_that_may_be_0_are_planned_with_both_bounds(
     machine: str, lost: str, tmp_path: Path, run: Run, run_json: RunJson
 ) -> None:
-    """What fits at the upper bound as a size fits as `now`, too, and memory is no limit that may come first."""
+    """`now` fits the same number as the upper bound typed as a size, and memory is no limit that may come first."""
     root = copy_recording(machine, "halfclosed", tmp_path)
     if lost:
         (root / lost).unlink()
