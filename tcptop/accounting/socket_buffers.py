@@ -36,9 +36,9 @@ class BufferMemory(NamedTuple):
     The kernel charges a socket for whole units in advance (include/net/sock.h, sk_mem_charge). The unit is a page, or
     4096 bytes on kernels from 4.9 to 5.19. If a look at the sockets has told which share of the charge is in use, the
     estimate is this share of the charge. Otherwise it is the charge less a part of the last unit of each socket that
-    may be charged: half of it if sockets are charged for many units, and all of it if they are charged for one, as
-    idle ones are. It is at least the bytes of the live objects of segments. If the charge is not above its error, the
-    estimate is those bytes alone, or the charge if slabinfo has no row of segments.
+    may be charged: half of it if sockets are charged for many units, and all of it if they are charged for one and a
+    slabinfo row has the data of small segments. It is at least the bytes of the live objects of segments. If the charge
+    is not above its error, the estimate is those bytes alone, or the charge if slabinfo has no row of segments.
     """
 
 
@@ -52,6 +52,9 @@ class Segments(NamedTuple):
     most: int | None
     """Upper bound on the number of segments: active objects of the rows of sk_buff; None if a row is not there."""
     has_row: bool
+    has_heads: bool
+    """True if slabinfo has a row of skbuff_small_head, so that the rows have the data of small segments. Before 6.3 the
+    data is in kmalloc caches."""
     has_error: bool
     """True if the number of free objects that CPUs cache is known for each row."""
 
@@ -95,7 +98,7 @@ def buffer_memory(
         likely = live if rows.has_row else charge
     else:
         last_units_bytes = _last_units_bytes(table, sockets, rows.most if gives_back else None) or 0
-        part = (1 + last_units_bytes / charge) / 2 if charge else 1.0
+        part = (1 + last_units_bytes / charge) / 2 if charge and rows.has_heads else 0.5
         likely = max(rows.bytes.low, charge - part * last_units_bytes)
     likely = min(max(bounds.low, likely), charge, high)
     return BufferMemory(bounds, likely)
@@ -178,4 +181,4 @@ def _segment_bytes(table: CacheTable) -> Segments:
     segments, share_bytes = live.get(FCLONE.struct, (0, 0.0))
     heads, head_bytes = live.get(SKB_HEAD.struct, (0, 0.0))
     of_tcp = segments * share_bytes + min(segments, heads) * head_bytes
-    return Segments(Amount(round(low), round(high)), of_tcp, most, has_row, has_error)
+    return Segments(Amount(round(low), round(high)), of_tcp, most, has_row, SKB_HEAD.struct in live, has_error)

@@ -141,14 +141,21 @@ def test_the_buffers_are_at_most_the_charge_and_the_counters_error(kernel: str, 
 
 @pytest.mark.parametrize("kernel", ["6.1-4n-nomerge", "6.12-4n", "6.12-arm64-16k-4n", "7.3-4n"])
 def test_the_buffers_of_unread_fins_are_the_live_objects_in_the_rows_of_segments(kernel: str) -> None:
-    """8 000 FINs: at most as many bytes as the rows of segments grew, less what CPUs may cache of those rows."""
+    """8 000 FINs: at most as many bytes as the rows of segments grew, less what CPUs may cache of those rows.
+
+    Before 6.3 a FIN's data is in kmalloc-1k, which no row of segments shows: the estimate is then within twice the sum.
+    """
     rows = ("skbuff_head_cache", "skbuff_fclone_cache", "skbuff_small_head")
     page = 16384 if "16k" in kernel else 4096
     before, after = (slab_rows(text(kernel, phase, "proc/slabinfo")) for phase in ("established", "halfclosed"))
     grown = sum(after[row].active * after[row].share(page) for row in rows if row in after)
     grown -= sum(before[row].active * before[row].share(page) for row in rows if row in before)
     [buffers] = [part for part in ledger(kernel, "halfclosed").tcp_memory.parts if part.row is None]
-    assert 0.75 * grown <= buffers.bytes <= 1.1 * grown
+    most = 1.1 * grown
+    if "skbuff_small_head" not in after:
+        data = after["kmalloc-1k"].active - before["kmalloc-1k"].active
+        most = 2 * (grown + data * after["kmalloc-1k"].share(page))
+    assert 0.75 * grown <= buffers.bytes <= most
     assert buffers.low_bytes <= buffers.bytes
 
 
@@ -159,6 +166,7 @@ def test_the_measured_size_of_queued_fins_is_within_the_bounds_of_the_buffers() 
     assert used > 8000 * 1500
     [buffers] = [part for part in ledger("6.1-4n", "halfclosed").tcp_memory.parts if part.row is None]
     assert buffers.low_bytes <= used <= buffers.high_bytes
+    assert 0.5 * used <= buffers.bytes <= 2 * used, "the likely value, though the data is in kmalloc caches"
 
 
 @pytest.mark.parametrize(("charged_pages", "used_kib"), [(99_809, 351_032 + 9_515), (68_530, 149_560 + 98_831)])
