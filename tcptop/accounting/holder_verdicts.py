@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from tcptop.ledger.holders import ONE_LOOK, HolderGroup, HolderSums, HolderVerdict
 from tcptop.ledger.limits import NEARLY_REACHED_SHARE
-from tcptop.snapshot.socket_table import Listener, SocketNamespace, SocketProcess, SocketTable
+from tcptop.snapshot.socket_table import Listener, SocketNamespace, SocketProcess, SocketTable, is_elsewhere
 from tcptop.text.units import counted, grouped, short_size
 
 MIN_SOCKETS = 100
@@ -374,9 +374,7 @@ def _grown_counters(now: SocketTable, before: SocketTable) -> Iterator[HolderVer
 
 
 def _elsewhere(table: SocketTable, namespace: int | None) -> str:
-    """Says that a network namespace is surely another one than that of tcptop; otherwise empty."""
-    here = {each.inode for each in table.namespaces if each.is_here} - {None}
-    return " (other netns)" if here and namespace is not None and namespace not in here else ""
+    return " (other netns)" if is_elsewhere(table.namespaces, namespace) else ""
 
 
 def _where(namespace: SocketNamespace) -> str:

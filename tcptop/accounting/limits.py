@@ -196,7 +196,7 @@ def _is_at_least(state: LimitState, other: LimitState) -> bool:
 
 def _second_if_quiet(rows: list[Limit]) -> list[Limit]:
     """Moves a nearly full limit of mini-sockets, which stops no socket, right below the limit that stops them first."""
-    quiet = next((row for row in rows if _is_quiet(row) and row.state in ALARM_STATES), None)
+    quiet = next((row for row in rows if row.is_quiet and row.state in ALARM_STATES), None)
     if quiet is None:
         return rows
     others = [row for row in rows if row is not quiet]
@@ -204,14 +204,10 @@ def _second_if_quiet(rows: list[Limit]) -> list[Limit]:
     return [*others[:place], quiet, *others[place:]]
 
 
-def _is_quiet(limit: Limit) -> bool:
-    return limit.concerns == "TIME_WAIT" and not limit.stops_new_sockets
-
-
 def _distance(limit: Limit) -> tuple[int, bool, bool, float]:
     """Sort key that puts the nearest limit first; see `Limits`."""
     by_ratio = -(limit.ratio if limit.ratio is not None else -1.0)
-    if limit.state in ALARM_STATES and not _is_quiet(limit):
+    if limit.state in ALARM_STATES and not limit.is_quiet:
         return -ALARM_STATES.index(limit.state) - 1, False, False, by_ratio
     stops = limit.stops_new_sockets
     return 0, not stops, not limit.is_nearly_reached, float(limit.least_headroom or 0) if stops else by_ratio
@@ -569,9 +565,9 @@ def _look_tens_s(holders: "Holders") -> int:
 
 
 def _is_elsewhere(holders: "Holders", namespace: int | None) -> bool:
-    """True if a network namespace of a look is surely another one than that of tcptop."""
-    here = {each.inode for each in holders.namespaces if each.is_here} - {None}
-    return bool(here) and namespace is not None and namespace not in here
+    from tcptop.snapshot.socket_table import is_elsewhere  # needed only where a look was made
+
+    return is_elsewhere(holders.namespaces, namespace)
 
 
 def _nofile(holders: "Holders | None", needs_look: str) -> Limit:

@@ -82,19 +82,14 @@ def _moves_at_once(lower: Limit, upper: Limit) -> bool:
 
     A limit that a look has just found nearly reached moves up at once, too, above those that stop no socket.
     """
-    if _severity(lower) > _severity(upper) or (_is_quiet(upper) and lower.stops_new_sockets):
+    if _severity(lower) > _severity(upper) or (upper.is_quiet and lower.stops_new_sockets):
         return True
     has_alarm = upper.state in ALARM_STATES
     return lower.is_nearly_reached and not (upper.is_nearly_reached or upper.stops_new_sockets or has_alarm)
 
 
 def _severity(limit: Limit) -> int:
-    return ALARM_STATES.index(limit.state) if limit.state in ALARM_STATES and not _is_quiet(limit) else -1
-
-
-def _is_quiet(limit: Limit) -> bool:
-    """True for the limit of mini-sockets where it stops none of the counted sockets: its state is no alarm."""
-    return limit.concerns == "TIME_WAIT" and not limit.stops_new_sockets
+    return ALARM_STATES.index(limit.state) if limit.state in ALARM_STATES and not limit.is_quiet else -1
 
 
 def in_order(ledger: Ledger, orders: LimitOrders) -> Ledger:

@@ -187,6 +187,11 @@ class Limit(NamedTuple):
         return self.name in NEEDING_LOOK and (self.ratio or 0.0) >= NEARLY_REACHED_SHARE
 
     @property
+    def is_quiet(self) -> bool:
+        """True for the limit of mini-sockets where it stops none of the counted sockets: its state is no alarm."""
+        return self.concerns == "TIME_WAIT" and not self.stops_new_sockets
+
+    @property
     def stops_new_sockets(self) -> bool:
         """True if the limit stops new sockets, and its headroom is known."""
         return self.headroom_sockets is not None and self.concerns != "orphans"

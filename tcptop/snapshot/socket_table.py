@@ -3,7 +3,7 @@
 None means unknown, never 0.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple
 
 Asked = Literal["asked", "listeners", "cut", "refused"]
@@ -48,6 +48,12 @@ class SocketNamespace(NamedTuple):
     name: str
     reason: str
     """The reason why some or all sockets of the namespace were not read; empty if all sockets were read."""
+
+
+def is_elsewhere(namespaces: Iterable[SocketNamespace], namespace: int | None) -> bool:
+    """True if a network namespace, by its inode, is surely another one than that of tcptop."""
+    here = {each.inode for each in namespaces if each.is_here} - {None}
+    return bool(here) and namespace is not None and namespace not in here
 
 
 class Listener(NamedTuple):
