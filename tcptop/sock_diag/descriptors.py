@@ -2,7 +2,8 @@
 
 Listing /proc/PID/fd would leave an inode and a dentry in the kernel for each open descriptor (fs/proc/base.c,
 proc_fill_cache). Looking up an open descriptor by number also leaves an inode and a dentry. Descriptors are therefore
-not listed; instead, a limited number of them is looked up in each process.
+not listed; instead, a limited number of them is looked up in each process. Only those above a lowered RLIMIT_NOFILE are
+listed, up to a maximum: the folder can be read from a number on (fs/proc/fd.c, proc_readfd_common).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
+from itertools import islice
 from math import ceil, sqrt
 from types import MappingProxyType
 from typing import NamedTuple
@@ -34,6 +36,12 @@ MAX_TRIES_IN_ALL = 200_000
 SPARE_TRIES = 16
 MAX_EARLIER = 4
 """Maximum number of earlier processes in which the descriptors of one process are looked up."""
+MAX_ABOVE = 1_000
+"""Maximum number of descriptors above RLIMIT_NOFILE that are counted in a process."""
+MAX_ABOVE_IN_ALL = 10_000
+"""Maximum number of descriptors above RLIMIT_NOFILE that are counted in all processes together."""
+LINKS_OF_A_FOLDER = 2
+"""Number of the entries `.` and `..`, which a folder has before the others."""
 MAX_THREADS = 64
 """Maximum number of threads that are tried in a process whose first thread has exited."""
 DEFAULT_TABLE_SIZE = 1 << 10
@@ -80,6 +88,8 @@ class OwnerSample(NamedTuple):
     undrawn: tuple[int, ...] = ()
     """Inodes of sockets that were found in a later process, and that this process has under the same number. They are
     no part of the random sample."""
+    table_size: int = 0
+    """Number of entries in the table of descriptors; 0 if it was not needed."""
 
 
 class Sampled(NamedTuple):
@@ -126,7 +136,8 @@ def sample_owners(pids: Iterable[int], exact_pid: int | None = None) -> Sampled:
             if sample.low or sample.sampled or not sample.is_whole:
                 samples.append(sample)
     tries = min(MAX_IN_ALL - looked_up, MAX_TRIES_IN_ALL - tried)
-    return Sampled(_with_undrawn(samples, tries), unread, namespaces)
+    samples = _with_counted_above(_with_undrawn(samples, tries), counts_are_known)
+    return Sampled(samples, unread, namespaces)
 
 
 def _with_undrawn(samples: Sequence[OwnerSample], tries: int) -> list[OwnerSample]:
@@ -152,6 +163,59 @@ def _with_undrawn(samples: Sequence[OwnerSample], tries: int) -> list[OwnerSampl
         for inode in inodes:
             first_of.setdefault(inode, place)
     return [sample._replace(undrawn=tuple(undrawn.get(place, ()))) for place, sample in enumerate(samples)]
+
+
+def _with_counted_above(samples: Iterable[OwnerSample], counts_are_known: bool) -> list[OwnerSample]:
+    """The samples with an exact `below_limit`, unless too many descriptors are above the limit.
+
+    A random sample shows few of the descriptors above a limit, or none.
+    """
+    counted: list[OwnerSample] = []
+    left = MAX_ABOVE_IN_ALL
+    for sample in samples:
+        limit = sample.max_descriptors
+        if not sample.is_whole and limit is not None and limit < sample.table_size and left > 0:
+            most = min(MAX_ABOVE, left)
+            above = _count_from(sample.place, limit, most)
+            if above is not None:
+                left -= above
+                below = _below_by_count(sample, limit, above, above == most, counts_are_known)
+                sample = sample._replace(below_limit=below)
+        counted.append(sample)
+    return counted
+
+
+def _below_by_count(
+    sample: OwnerSample, limit: int, above: int, is_least: bool, counts_are_known: bool
+) -> DescriptorsBelowLimit | None:
+    """The descriptors below `limit` from the number of those above it; `is_least` if there may be more of these."""
+    found = sample.below_limit
+    if not above or (is_least and found is not None):
+        return found
+    error = 0
+    if is_least:  # the sample has none of them
+        error = ceil(sample.weight)
+        above += error
+    if not counts_are_known:
+        error += ceil(2 * sqrt(sample.weight * sample.descriptors))
+    return DescriptorsBelowLimit(max(0, min(limit, sample.descriptors - above)), error)
+
+
+def _count_from(place: str, first: int, most: int) -> int | None:
+    """Number of open descriptors with a number of at least `first`, up to `most`; None if unknown."""
+    try:
+        folder = os.open(f"{place}/fd", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        os.lseek(folder, first + LINKS_OF_A_FOLDER, os.SEEK_SET)
+        with os.scandir(folder) as entries:
+            numbers = [int(entry.name) for entry in islice(entries, most)]
+    except (OSError, ValueError):
+        return None
+    finally:
+        os.close(folder)
+    return len(numbers) if all(number >= first for number in numbers) else None
 
 
 def _open_in(place: str, inode_of: Mapping[int, int]) -> list[int]:
@@ -210,7 +274,7 @@ def _sample_in(
     """The sample of a process from the descriptor table of one thread; `place` is the folder of the thread."""
     folder = os.open(f"{place}/fd", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     others: dict[int, str] = {}
-    tries = span = 0
+    tries = span = table_size = 0
     try:
         opened: int | None = os.fstat(folder).st_size if counts_are_known else None
         if opened == 0:
@@ -250,7 +314,18 @@ def _sample_in(
     below = None if limit_of_files is None else _below_limit(limit_of_files, low, others, opened, weight)
     numbered = {number: inode for number, target in others.items() for inode in _inodes((target,))}
     sample = OwnerSample(
-        pid, command, opened, limit_of_files, is_whole, weight, low_inodes, other_inodes, below, numbered, place
+        pid,
+        command,
+        opened,
+        limit_of_files,
+        is_whole,
+        weight,
+        low_inodes,
+        other_inodes,
+        below,
+        numbered,
+        place,
+        table_size=table_size,
     )
     return sample, found, low_tries + tries
 
@@ -261,8 +336,8 @@ def _below_limit(
     """The descriptors with a number below `limit`; None if all have one.
 
     `low` and `others` are the numbers of the descriptors that were found; each one in `others` stands for `weight`
-    descriptors. If a sample has numbers below and above the limit, the number is an estimate, with twice its standard
-    error.
+    descriptors. Of a sample, the number is an estimate with twice its standard error, unless all numbers below the
+    limit were looked up.
     """
     low_below = sum(number < limit for number in low)
     others_below = sum(number < limit for number in others)
@@ -270,8 +345,8 @@ def _below_limit(
     if low_below == len(low) and not above:
         return None
     number = min(limit, opened, low_below + round(weight * others_below))
-    is_estimate = weight > 1.0 and others_below and above
-    error = ceil(2 * weight * sqrt(others_below * above / len(others))) if is_estimate else 0
+    is_estimate = weight > 1.0 and above and limit > LOW_NUMBERS
+    error = ceil(2 * weight * sqrt(max(1.0, others_below * above / len(others)))) if is_estimate else 0
     return DescriptorsBelowLimit(number, error)
 
 

@@ -152,25 +152,77 @@ def test_the_limit_of_the_own_process_is_not_read() -> None:
 
 
 @pytest.mark.parametrize(
-    ("first", "limit", "below", "error"),
-    [(1000, 160, 3, 0), (24, 120, 96, 12), (24, 174, None, 0), (24, 10, 3, 0), (24, 20_000, None, 0)],
+    ("first", "limit", "are_all_below"),
+    [(1000, 160, False), (24, 120, False), (24, 174, True), (24, 10, False), (24, 20_000, True)],
 )
-def test_descriptors_above_the_limit_take_none_below_it(first: int, limit: int, below: int | None, error: int) -> None:
-    """A limit that was lowered closes no descriptor; the numbers from `first` up are drawn at random."""
+@pytest.mark.parametrize("most", [descriptors.MAX_ABOVE, 20])
+def test_descriptors_above_the_limit_take_none_below_it(
+    first: int, limit: int, are_all_below: bool, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A limit that was lowered closes no descriptor; if too many are above it to count them, their number follows from
+    those that were drawn at random.
+    """
+    monkeypatch.setattr(descriptors, "MAX_ABOVE", most)
     skip_without_counts(True)
     with holder(150, first) as (pid, _):
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (limit, 20_000))
         [found] = sample_owners([pid]).owners
         [exact] = sample_owners([pid], exact_pid=pid).owners
     assert (found.descriptors, found.max_descriptors) == (153, limit)
-    of_exact = None if below is None else (3 + min(150, max(0, limit - first)), 0)
+    of_exact = None if are_all_below else (3 + min(150, max(0, limit - first)), 0)
     assert exact.below_limit == of_exact
-    if below is None or not error:
+    if are_all_below or limit <= LOW_NUMBERS or most > 150:
         assert found.below_limit == of_exact
         return
+    assert of_exact is not None
     assert found.below_limit is not None
     assert 1 <= found.below_limit.error <= 40
-    assert abs(found.below_limit.number - 99) <= 2 * found.below_limit.error
+    assert abs(found.below_limit.number - of_exact[0]) <= 2 * found.below_limit.error
+
+
+LOWERED = """
+import fcntl, os, resource, sys
+os.closerange(3, 4096)
+resource.setrlimit(resource.RLIMIT_NOFILE, (4096, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+held = [os.open("/dev/null", os.O_RDONLY) for _ in range(200)]
+for number in (900, 2900, 3200):
+    fcntl.fcntl(0, fcntl.F_DUPFD, number)
+if sys.argv[1] == "self":
+    resource.setrlimit(resource.RLIMIT_NOFILE, (206, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+print("ready", flush=True)
+sys.stdin.read()
+"""
+"""A process with 206 descriptors, of which three are far above the others."""
+
+
+@pytest.mark.parametrize("lowered_by", ["self", "another"])
+def test_few_descriptors_above_a_lowered_limit_are_counted_though_a_sample_misses_them(lowered_by: str) -> None:
+    skip_without_counts(True)
+    with subprocess.Popen(
+        [sys.executable, "-S", "-c", LOWERED, lowered_by], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        if lowered_by == "another":
+            resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (206, 4096))
+        looks = [sample_owners([process.pid]).owners[0] for _ in range(10)]
+        process.communicate(b"")
+    assert {(each.descriptors, each.max_descriptors, each.is_whole) for each in looks} == {(206, 206, False)}
+    assert {each.below_limit for each in looks} == {(203, 0)}
+
+
+def test_more_descriptors_above_the_limit_than_are_counted_are_an_estimate_though_a_sample_misses_them() -> None:
+    below = descriptors._below_by_count(MANY, 10_000, 1_000, True, True)
+    assert below is not None
+    assert below.number - below.error < 11_000 - 1_000 <= below.number + below.error
+    assert descriptors._below_by_count(MANY._replace(below_limit=below), 10_000, 1_000, True, True) == below
+    assert descriptors._below_by_count(MANY, 10_000, 1_000, False, True) == (10_000, 0)
+    before_6_2 = descriptors._below_by_count(MANY, 10_000, 1_000, False, False)
+    assert before_6_2 is not None
+    assert before_6_2.error > 1_000
+
+
+MANY = OwnerSample(1, "many", 11_000, 10_000, False, 274.0, (), ())
 
 
 @pytest.mark.parametrize("bound", ["MAX_IN_ALL", "MAX_TRIES_IN_ALL"])
