@@ -9,7 +9,7 @@ from contextlib import closing
 
 from tcptop.commands.common import Parser, make_sampler, open_chosen_host, read_ledger, terminal_columns
 from tcptop.errors import TcptopError
-from tcptop.explanation import explain_word, nearest_words
+from tcptop.explanation.pages import explain_word, nearest_words
 from tcptop.hosts.run_sync import run_sync
 from tcptop.kernel.function_names import FUNCTIONS
 from tcptop.report.explain_text import overview_text, page_text

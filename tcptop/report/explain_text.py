@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tcptop.explanation import PAGES, Page, explain_word
+from tcptop.explanation.pages import PAGES, Page, explain_word
 from tcptop.ledger import Ledger
 from tcptop.text.line import paragraph, text_of
 from tcptop.text.printable import printable

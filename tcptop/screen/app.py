@@ -17,7 +17,6 @@ from textual.screen import Screen
 from tcptop.accounting.events import events_since_mark
 from tcptop.accounting.growth_since_mark import growth_since_mark
 from tcptop.errors import TcptopError
-from tcptop.explanation import Page, explain_word, find_page, page_of_label
 from tcptop.ledger import Ledger
 from tcptop.sampling.worker import Worker
 from tcptop.screen.crash import end_with_traceback
@@ -48,6 +47,7 @@ from tcptop.widgets.tcp_pane import TcpPane
 from tcptop.widgets.timeline_pane import TimelinePane
 
 if TYPE_CHECKING:
+    from tcptop.explanation.pages import Page
     from tcptop.widgets.holders_screen import TableChoice
 
 LEFT_BUTTON, RIGHT_BUTTON = 1, 3
@@ -545,7 +545,7 @@ class TcptopApp(MessageApp):
         from tcptop.widgets.help_screen import HelpPane, HelpScreen
 
         help_pane = HelpPane(help_keys(self.feed.bindings))
-        self.push_screen(HelpScreen(help_pane, self._ledger, self.view, self._explain_from_help))
+        self.push_screen(HelpScreen(help_pane, self._ledger, self.view, self._explain_page))
 
     def action_plan(self) -> None:
         """Opens the plan form with the numbers that it had when it was last closed.
@@ -582,7 +582,9 @@ class TcptopApp(MessageApp):
         self.push_screen(screen, end_looks)
         self.feed.ask_for_sockets(True)
 
-    def _explain_from_help(self, name: str, finds: bool) -> None:
+    def _explain_page(self, name: str, finds: bool = False) -> None:
+        from tcptop.explanation.pages import find_page
+
         self._explain(lambda ledger: find_page(ledger, name), finds)
 
     def action_explain(self, name: str = "") -> None:
@@ -591,11 +593,13 @@ class TcptopApp(MessageApp):
         Without a name, the page is that of the limits if their pane has the focus, and otherwise the first page.
         """
         page = name or ("headroom" if isinstance(self.focused, LimitsPane) else "states")
-        self._explain(lambda ledger: find_page(ledger, page))
+        self._explain_page(page)
 
     def on_caches_pane_heading_clicked(self, message: CachesPane.HeadingClicked) -> None:
         """Sorts by the column whose heading was clicked; with the right button, explains the heading instead."""
         if message.button == RIGHT_BUTTON:
+            from tcptop.explanation.pages import explain_word
+
             self._explain(lambda ledger: explain_word(ledger, find_column(message.column_id).heading.title))
         elif message.button == LEFT_BUTTON and message.column_id in SORT_KEYS.values():
             self.action_sort(message.column_id)
@@ -623,6 +627,8 @@ class TcptopApp(MessageApp):
 
         A part without an explanation of its own, such as idle slab memory, opens the page on memory.
         """
+        from tcptop.explanation.pages import find_page, page_of_label
+
         self._explain(lambda ledger: page_of_label(ledger, message.label) or find_page(ledger, "memory"))
 
     def _explain(self, found: Callable[[Ledger], Page | None], finds: bool = False) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from tcptop.explanation import Page, find_page
+from typing import TYPE_CHECKING
+
 from tcptop.ledger import Ledger
 from tcptop.view.choices import Choices
 from tcptop.widgets.scroll_pane import TITLE_SEPARATOR, Content, ScrollPane
+
+if TYPE_CHECKING:
+    from tcptop.explanation.pages import Page
 
 
 class CacheExplanationPane(ScrollPane):
@@ -32,4 +36,8 @@ class CacheExplanationPane(ScrollPane):
         return [], [] if page is None else page.lines(ledger, columns)
 
     def _page(self, ledger: Ledger) -> Page | None:
-        return find_page(ledger, self._cache) if self._cache else None
+        if not self._cache:
+            return None
+        from tcptop.explanation.pages import find_page  # the pages, with the glossary, are needed only where shown
+
+        return find_page(ledger, self._cache)

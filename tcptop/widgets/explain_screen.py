@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
-from tcptop.explanation import PAGES, Page
+from tcptop.explanation.pages import PAGES, Page
 from tcptop.ledger import Ledger
 from tcptop.text.line import Line, text_of
 from tcptop.text.printable import printable_name

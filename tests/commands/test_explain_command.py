@@ -16,8 +16,8 @@ import forked_program
 import pytest
 from recorded import copy_recording, slab_rows, text, write_tree
 
-from tcptop.explanation import PAGES
 from tcptop.explanation.glossary import ENTRIES
+from tcptop.explanation.pages import PAGES
 from tcptop.kernel.objects import KERNEL_OBJECTS
 
 PROJECT = Path(__file__).resolve().parents[2]

@@ -8,8 +8,8 @@ import pytest
 from recorded import copy_recording, ledger, ledger_of
 
 from tcptop.comparison.compare import compare_ledgers
-from tcptop.explanation import find_page
 from tcptop.explanation.events_page import events_page, group_events, moved_sentence
+from tcptop.explanation.pages import find_page
 from tcptop.kernel.events import EVENTS
 from tcptop.kernel.limits import limit_label
 from tcptop.ledger import Ledger

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from recorded import RECORDINGS, copy_recording, ledger, ledger_of, slab_rows, text
 
-from tcptop.explanation import find_page
 from tcptop.explanation.free_blocks_page import TYPE_MEANINGS, free_blocks_page
+from tcptop.explanation.pages import find_page
 from tcptop.ledger import Ledger
 from tcptop.text.line import text_of
 

@@ -10,8 +10,8 @@ import pytest
 from recorded import DISTANCES_TREE, ledger, ledger_of
 
 import tcptop
-from tcptop.explanation import PAGES, explain_word, nearest_words
 from tcptop.explanation.glossary import ENTRIES, find_entries
+from tcptop.explanation.pages import PAGES, explain_word, nearest_words
 from tcptop.kernel.call_paths import CALL_PATH_PAGES
 from tcptop.kernel.events import EVENTS, KernelEvent
 from tcptop.kernel.limits import LIMITS, KernelLimit

@@ -11,8 +11,8 @@ from made_smbios import DIMM, structure, with_fields
 from recorded import copy_recording, ledger, ledger_of, snapshot, write_tree
 
 from tcptop.accounting import account
-from tcptop.explanation import find_page
 from tcptop.explanation.hardware_page import NO_NODE, hardware_page, hardware_sentences, whole_size
+from tcptop.explanation.pages import find_page
 from tcptop.ledger import Ledger
 from tcptop.report.as_text import as_text
 from tcptop.snapshot import MemoryArray, MemoryDevice, Processor, Reading, Smbios

@@ -13,10 +13,10 @@ from recorded import copy_recording, ledger, ledger_of, link_caches, row_of, sla
 from rich.cells import cell_len
 
 from tcptop.accounting import account
-from tcptop.explanation import PAGES, Page, explain_word, find_page, page_of_cache, page_of_label
 from tcptop.explanation.headroom_page import headroom_page
 from tcptop.explanation.limit_texts import before_reclaim_text, headroom_number, headroom_sentence
 from tcptop.explanation.live_size import live_size
+from tcptop.explanation.pages import PAGES, Page, explain_word, find_page, page_of_cache, page_of_label
 from tcptop.explanation.states_page import average_sentence, side_amount
 from tcptop.kernel.call_paths import CALL_PATH_PAGES
 from tcptop.kernel.objects import CGROUP_VECTORS, KERNEL_OBJECTS, OBJECT_OF_CACHE, State

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from recorded import copy_recording, ledger, release_files, tree, write_tree
 
-from tcptop.explanation import find_page
+from tcptop.explanation.pages import find_page
 from tcptop.kernel.relations import DRAWINGS, member_of, member_paths
 from tcptop.sources.btf import parse
 from tcptop.text.line import text_of

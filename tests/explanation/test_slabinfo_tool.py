@@ -19,7 +19,7 @@ import pytest
 from recorded import write_tree
 
 from tcptop.accounting import account
-from tcptop.explanation import page_of_cache
+from tcptop.explanation.pages import page_of_cache
 from tcptop.explanation.slab_loss import slab_loss
 from tcptop.hosts.folder import FolderHost
 from tcptop.ledger import Ledger

@@ -29,7 +29,7 @@ from drive import (
 from slow_case import slow
 from textual.geometry import Size
 
-from tcptop.explanation import PAGES
+from tcptop.explanation.pages import PAGES
 from tcptop.screen.app import TcptopApp
 from tcptop.text.line import text_of
 from tcptop.widgets.caches_pane import CachesPane

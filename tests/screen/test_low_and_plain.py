@@ -12,8 +12,8 @@ from drive import ScriptedHost, host_app, pane_lines, pane_title, root_only, scr
 from recorded import ledger, slab_rows
 from textual.geometry import Region
 
-from tcptop.explanation import explain_word
 from tcptop.explanation.memory_page import buffer_memory_amount
+from tcptop.explanation.pages import explain_word
 from tcptop.ledger import Slice
 from tcptop.screen.app import TcptopApp
 from tcptop.text.line import text_of

@@ -20,7 +20,7 @@ from drive import (
 )
 
 from tcptop.accounting import account
-from tcptop.explanation import PAGES
+from tcptop.explanation.pages import PAGES
 from tcptop.text.line import text_of
 from tcptop.widgets.buddy_pane import BuddyPane
 from tcptop.widgets.caches_pane import CachesPane

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 from recorded import ledger_of, tree
 
-from tcptop.explanation import PAGES, explain_word, page_of_cache
 from tcptop.explanation.glossary import ENTRIES, FILLERS, Entry, find_entries, find_phrase, fold_word
+from tcptop.explanation.pages import PAGES, explain_word, page_of_cache
 from tcptop.kernel.events import EVENTS
 from tcptop.kernel.objects import KERNEL_OBJECTS
 from tcptop.kernel.relations import member_names
