@@ -1,15 +1,18 @@
 """Lines of the table of slab caches: the CacheLine of a slabinfo row, and changes of a CacheLine."""
 
 from collections.abc import Sequence
-from itertools import islice
 
+from tcptop.accounting.merged_names import MergedNames, aliases_of
 from tcptop.accounting.slab_bytes import known_slab_bytes, slab_share_bytes
+from tcptop.accounting.slabinfo_rows import unique_rows
 from tcptop.kernel.objects import OBJECT_OF_CACHE
-from tcptop.ledger import MAX_ALIASES, CacheLine
-from tcptop.recall import Recall
-from tcptop.snapshot import Doubt, SlabRow
+from tcptop.ledger import CacheLine
+from tcptop.rates import per_second
+from tcptop.recall import Recall, Same
+from tcptop.snapshot import Doubt, Slabinfo, SlabRow
 
 
+@Recall  # most rows do not change from one slabinfo to the next
 def _line_of_slabinfo(
     row: SlabRow,
     names: tuple[str, ...],
@@ -48,27 +51,40 @@ def _line_of_slabinfo(
     )
 
 
-# Results are kept for the next sample, because most rows do not change from one sample to the next.
-line_of_slabinfo = Recall(_line_of_slabinfo)
+def _lines_of_slabinfo(
+    slabinfo: Same[Slabinfo],
+    names: Same[MergedNames],
+    object_sizes: frozenset[tuple[str, int]],
+    previous: Same[Slabinfo | None],
+    elapsed_s: float,
+    page_bytes: int | None,
+) -> tuple[CacheLine, ...]:
+    """The CacheLines of the rows of slabinfo, without counts from sysfs.
 
-
-def names_to_show(names: tuple[str, ...]) -> tuple[str, ...]:
-    """The names of merged caches; a very long list is shortened.
-
-    A shortened list keeps every name that is also in the catalogue, but only some of the other names. Each merged cache
-    has a list of all other names, so without a maximum the total length of the lists would grow with the square of the
-    number of names.
+    `object_sizes` has the name of each cache with the size of its struct in bytes. `previous` is the slabinfo that was
+    read `elapsed_s` seconds before.
     """
-    if len(names) <= MAX_ALIASES + 1:
-        return names
-    catalogued = [name for name in names if name in OBJECT_OF_CACHE]
-    others = (name for name in names if name not in OBJECT_OF_CACHE)
-    return (*catalogued, *islice(others, max(0, MAX_ALIASES + 1 - len(catalogued))))
+    merged, sizes = names.value, dict(object_sizes)
+    active_before = {row.name: row.active_objects for row in reversed(previous.value.rows if previous.value else ())}
+    _line_of_slabinfo.begin_round()
+    lines: list[CacheLine] = []
+    for row in unique_rows(slabinfo.value.rows):
+        shown = merged.names_sharing(row.name)
+        lines.append(
+            _line_of_slabinfo(
+                row,
+                shown,
+                merged.more_aliases(row.name, shown),
+                sizes.get(row.name) if len(shown) == 1 else None,
+                per_second(active_before.get(row.name), elapsed_s, row.active_objects),
+                page_bytes,
+            )
+        )
+    return tuple(lines)
 
 
-def aliases_of(name: str, names: tuple[str, ...]) -> tuple[str, ...]:
-    """The names of merged caches without a given name; at most MAX_ALIASES names."""
-    return tuple([other for other in names if other != name][:MAX_ALIASES])
+lines_of_slabinfo = Recall(_lines_of_slabinfo)
+"""The lines are kept for the next sample, because slabinfo is read less often than other files."""
 
 
 def without_doubted(line: CacheLine, doubts: frozenset[Doubt]) -> CacheLine:

@@ -7,13 +7,12 @@ from typing import NamedTuple
 
 from tcptop.accounting.cache_lines import (
     EMPTY_CACHE_LINE,
-    aliases_of,
     line_of_namespaces,
-    line_of_slabinfo,
-    names_to_show,
+    lines_of_slabinfo,
     without_doubted,
 )
 from tcptop.accounting.kmalloc_names import kmalloc_names_by_size, kmalloc_size_bytes
+from tcptop.accounting.merged_names import MergedNames, aliases_of
 from tcptop.accounting.slab_bytes import fallback_slabs, known_slab_bytes, slab_share_bytes
 from tcptop.accounting.slabinfo_rows import (
     are_in_child_caches,
@@ -26,12 +25,9 @@ from tcptop.kernel.architecture import ARCHITECTURES, UNKNOWN_ARCHITECTURE
 from tcptop.kernel.objects import KERNEL_OBJECTS, OBJECT_OF_CACHE, SLAB_CACHES, SOCKS, KernelObject
 from tcptop.kernel.release import release_numbers
 from tcptop.ledger import CacheLine, NodeCount, ObjectCost, Presence, SocketCost, fallback_factor
-from tcptop.rates import elapsed_s, per_second, rate
+from tcptop.rates import elapsed_s, rate
+from tcptop.recall import Recall, Same
 from tcptop.snapshot import DAMAGED, Reading, SlabCount, SlabCounts, Slabinfo, SlabLinks, SlabRow, Snapshot, Sockstat
-
-GROUP_SIZE = re.compile(r":[A-Za-z]*-?(\d+)$")
-"""Folder name of a merged cache. The name of a merged cache's folder ends with the object size: `:A-0000128`
-(mm/slub.c, create_unique_id)."""
 
 ACCOUNTED_GROUP = re.compile(r":[a-zA-Z]*A[a-zA-Z]*-")
 """Pattern of the folder name of a merged cache with SLAB_ACCOUNT. The folder name of a merged SLAB_ACCOUNT cache
@@ -75,7 +71,8 @@ class CacheTable:
         self._snapshot = snapshot
         slabinfo, links = snapshot.slabinfo.value, snapshot.slab_links.value
         self._links = links
-        self._group_of, self._names_of = (links.group_of, links.names_of) if links else ({}, {})
+        merged_names.begin_round()
+        self._names = merged_names(Same(links))
         self._object_sizes = _object_sizes(snapshot)
         self._kernel_release = snapshot.sysctls.value.kernel_release if snapshot.sysctls.value else None
         self._release = release_numbers(self._kernel_release)
@@ -94,11 +91,10 @@ class CacheTable:
         self._may_have_child_caches = may_have_child_caches(snapshot)
         self._counts = self._usable_sysfs_counts()
         self._sysfs_replaces_slabinfo = bool(self._counts) and self._slabinfo_is_old()
-        self._previous_active = self._previous_active_objects()
-        self._elapsed_s = elapsed_s(snapshot.slabinfo)
-        self._shown_names = {group: names_to_show(names) for group, names in self._names_of.items()}
-        line_of_slabinfo.begin_round()
-        lines = [self._line_of_row(row) for row in rows]
+        lines = [
+            self._with_counts(line, row) if line.in_catalogue or row.name in self._doubts else line
+            for line, row in zip(self._lines_of_rows(), rows, strict=True)
+        ]
         self._by_name: dict[str, CacheLine] = {}
         for line in lines:
             # If several rows have the same name, `get` finds the row with the most slabs.
@@ -119,7 +115,7 @@ class CacheTable:
         self.object_costs: dict[tuple[str, float], tuple[ObjectCost | str, ...]] = {}
         """Results of `object_costs`; a key is a pair (name of a struct, number of objects)."""
         self._lookups: dict[str, CacheLookup] = {}
-        self._kmalloc_names = kmalloc_names_by_size((*self._by_name, *self._group_of))
+        self._kmalloc_names = kmalloc_names_by_size((*self._by_name, *self._names.group_of))
         self._kmalloc_lines: dict[int, list[CacheLine]] = {}
         for line in lines:
             size = kmalloc_size_bytes(line.name)
@@ -253,7 +249,7 @@ class CacheTable:
 
     def is_accounted(self, name: str) -> bool | None:
         """True if a merged cache has SLAB_ACCOUNT according to its folder name; None if the cache is not merged."""
-        group = self._group_of.get(name, "")
+        group = self._names.group_of.get(name, "")
         return bool(ACCOUNTED_GROUP.match(group)) if group.startswith(":") else None
 
     def row_max_in_use(self, line: CacheLine) -> int | None:
@@ -350,27 +346,29 @@ class CacheTable:
             return False
         return counts.taken_at_s - slabinfo.taken_at_s > MAX_SLABINFO_LAG_S
 
-    def _previous_active_objects(self) -> Mapping[str, int]:
-        previous = self._snapshot.slabinfo.before
-        rows = previous.value.rows if previous is not None and previous.value is not None else ()
-        return {row.name: row.active_objects for row in reversed(rows)}
-
-    def _line_of_row(self, row: SlabRow) -> CacheLine:
-        names = self._names_sharing(row.name)
-        active_per_s = per_second(self._previous_active.get(row.name), self._elapsed_s, row.active_objects)
-        line = line_of_slabinfo(
-            row,
-            names,
-            self._more_aliases(row.name, names),
-            self._object_size(row.name, len(names) > 1),
-            active_per_s,
+    def _lines_of_rows(self) -> Sequence[CacheLine]:
+        """The lines of slabinfo's rows, in which sysfs and the doubtful numbers are not considered."""
+        slabinfo = self._snapshot.slabinfo
+        if slabinfo.value is None:
+            return ()
+        lines_of_slabinfo.begin_round()
+        return lines_of_slabinfo(
+            Same(slabinfo.value),
+            Same(self._names),
+            frozenset(self._object_sizes.items()),
+            Same(slabinfo.before.value if slabinfo.before is not None else None),
+            elapsed_s(slabinfo),
             self._page_bytes,
         )
+
+    def _with_counts(self, line: CacheLine, row: SlabRow) -> CacheLine:
+        """The line without doubtful numbers; for a catalogued cache, also with its nodes and with counts of sysfs."""
         doubts = self._doubts.get(row.name, frozenset())
         if doubts:
             line = without_doubted(line, doubts)
         if not line.in_catalogue:
             return line
+        names = self._names.names_sharing(row.name)
         line = self._with_nodes(line, names)._replace(
             idle_error_objects=None if doubts else self._idle_error(row, names),
         )
@@ -429,8 +427,8 @@ class CacheTable:
 
         A catalogued cache has no row of its own if it is merged, or if slabinfo is not readable.
         """
-        names = self._names_sharing(name)
-        every_name = self._names_of.get(self._group_of.get(name, ""), (name,))
+        names = self._names.names_sharing(name)
+        every_name = self._names.every_name(name)
         row = next((self._by_name[other] for other in every_name if other in self._by_name), None)
         size = self._snapshot.slab_sizes.value.caches.get(name) if self._snapshot.slab_sizes.value else None
         merged = len(names) > 1
@@ -439,7 +437,7 @@ class CacheTable:
             return row._replace(
                 name=name,
                 aliases=aliases_of(name, names),
-                more_aliases=self._more_aliases(name, names),
+                more_aliases=self._names.more_aliases(name, names),
                 objects_of=(OBJECT_OF_CACHE[name].struct,),
                 in_catalogue=True,
                 object_size_bytes=object_size,
@@ -453,7 +451,7 @@ class CacheTable:
                 max_in_use=None,
             )
         count = None if merged else self._counts.get(name)
-        object_bytes = (size.slab_size_bytes if size else None) or self._size_of_group(name)
+        object_bytes = (size.slab_size_bytes if size else None) or self._names.size_of_group(name)
         order, per_slab = (size.order, size.objects_per_slab) if size else (None, None)
         computed = object_bytes is None or order is None or per_slab is None
         if object_bytes is None:
@@ -467,7 +465,7 @@ class CacheTable:
             name=name,
             row=None if merged else name,
             aliases=aliases_of(name, names),
-            more_aliases=self._more_aliases(name, names),
+            more_aliases=self._names.more_aliases(name, names),
             objects_of=(OBJECT_OF_CACHE[name].struct,),
             in_catalogue=True,
             shared=merged or not OBJECT_OF_CACHE[name].tcp_only,
@@ -487,22 +485,6 @@ class CacheTable:
             max_in_use=objects,
             computed=computed,
         )
-
-    def _names_sharing(self, name: str) -> tuple[str, ...]:
-        """The names of the caches that are merged with a given cache, including the given cache.
-
-        A very long list is shortened, but keeps every name that is also in the catalogue.
-        """
-        return self._shown_names.get(self._group_of.get(name, ""), (name,))
-
-    def _more_aliases(self, name: str, names: tuple[str, ...]) -> int:
-        """The number of caches that are merged with a given cache but missing in the cache's list of aliases."""
-        every_name = self._names_of.get(self._group_of.get(name, ""), (name,))
-        return max(0, len(every_name) - 1 - len(aliases_of(name, names)))
-
-    def _size_of_group(self, name: str) -> int | None:
-        match = GROUP_SIZE.match(self._group_of.get(name, ""))
-        return int(match[1]) if match else None
 
     def _object_size(self, name: str, merged: bool) -> int | None:
         """Size of a cache's struct, without padding, in bytes.
@@ -582,6 +564,12 @@ class CacheTable:
             self._snapshot.slab_counts,
             lambda counts: counts.caches[name].objects_by_node.get(node, 0) if name in counts.caches else None,
         )
+
+
+@Recall  # the links change only if a cache is created or destroyed
+def merged_names(links: Same[SlabLinks | None]) -> MergedNames:
+    """The names of merged caches, from the links in /sys/kernel/slab."""
+    return MergedNames(links.value)
 
 
 def _object_sizes(snapshot: Snapshot) -> dict[str, int]:

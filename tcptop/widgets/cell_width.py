@@ -12,14 +12,16 @@ from tcptop.text.ascii_glyphs import ELLIPSIS
 from tcptop.text.line import Line, Piece, text_of
 
 BEGINS_WITH_SIGN = re.compile("[≤≥±](?! )")
+ONE_COLUMN_EACH = re.compile("[ -~×±·–…“”≈≤≥─-●⠀-⣿]*").fullmatch
+"""Matches texts of ASCII and of signs that the program writes itself, all of which take one column."""
 NUMBER = re.compile(r"(?:[≤≥≈~±+-]|[<>]=|\+-)? ?\d+(?: \d{3}(?!\d))*(?:\.\d+)?[KMGTPk%]?")
 """Matches a number with its sign, its groups of three digits, and a unit of one character behind its last digit."""
 
 
 def cell_width(text: str) -> int:
     """Number of columns that a text takes on a terminal."""
-    # Most texts are ASCII, and their width equals their length.
-    return len(text) if text.isascii() else cell_len(text)
+    # The width of most texts equals their length; Rich measures the others character by character.
+    return len(text) if text.isascii() or ONE_COLUMN_EACH(text) else cell_len(text)
 
 
 def first_fitting(texts: Sequence[str], columns: int) -> str:

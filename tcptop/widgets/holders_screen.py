@@ -233,7 +233,6 @@ class HoldersPane(ScrollPane):
             self._drawn = self._draw_lines(ledger, choices, columns, rows)
             # Drawing may move the cursor or scroll the columns, so `depends_on` may be out of date after the drawing.
             self._drawn_of = self._lines_depend_on(ledger, columns, rows)
-        self.set_titles(*self.edge_titles(ledger, choices))
         return self._drawn
 
     def _lines_depend_on(self, ledger: Ledger, columns: int, rows: int) -> tuple[object, ...] | None:

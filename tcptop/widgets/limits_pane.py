@@ -185,19 +185,18 @@ class LimitsPane(ScrollPane):
             # What the number counts for buffers is worth more than the alarms below, which the head line has, too.
             for alarms in dict.fromkeys((hidden, "")):
                 titles += [TITLE_SEPARATOR.join(filter(None, (each[0], alarms, *each[1:]))) for each in variants]
-        has_numbers = any(limit.stops_new_sockets and limit.headroom_sockets is not None for limit in limits)
-        headed = [
-            f"{title} {'─' * (fits_start - cell_width(title) - 2)} {FITS_TITLE}"
-            for title in titles
-            if has_numbers and cell_width(title) + len(TITLE_SEPARATOR) <= fits_start
-        ]
+        first: list[str] = []
         reason = ledger.headroom[mode].unknown_because
         if ledger.limits[mode].first is None and reason is not None:
             # The reason for the unknown headroom is more useful than the title of a column without numbers.
-            reasons = [f"Limits{TITLE_SEPARATOR}{each}" for each in (f"{sentences[-1]}: {reason}", reason)]
-            headed = [each for each in reasons if cell_width(each) <= self.max_title_width] + headed
+            first += [f"Limits{TITLE_SEPARATOR}{each}" for each in (f"{sentences[-1]}: {reason}", reason)]
+        if any(limit.stops_new_sockets and limit.headroom_sockets is not None for limit in limits):
+            left = fits_start - len(TITLE_SEPARATOR)
+            headed = next((each for each in titles if cell_width(each) <= left), None)
+            if headed is not None:
+                first.append(f"{headed} {'─' * (fits_start - cell_width(headed) - 2)} {FITS_TITLE}")
         last = TITLE_SEPARATOR.join(filter(None, ("Limits", hidden)))
-        return first_fitting([*headed, *titles, last], self.max_title_width), ""
+        return first_fitting([*first, *titles, last], self.max_title_width), ""
 
     def _can_look(self, ledger: Ledger) -> bool:
         """True if the running kernel can be asked about all sockets (key W)."""

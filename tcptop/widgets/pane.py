@@ -114,8 +114,8 @@ class Pane(Widget):
         self._ledger, self._view = ledger, view
         columns, rows = self.size
         if columns:
-            self.set_titles(*self.edge_titles(ledger, view.choices))
             lines = self.lines(ledger, view.choices, columns, rows)
+            self.set_titles(*self.edge_titles(ledger, view.choices))  # a title may tell which lines are visible
             if lines and self.has_focus and self.has_class(UNTITLED_CLASS):
                 lines = [mark_first_words(lines[0]), *lines[1:]]
             self.set_lines(lines)

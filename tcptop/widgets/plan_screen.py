@@ -138,7 +138,6 @@ class PlanPane(ScrollPane):
         if self._first + self._body_height >= self._body_length or self._body_height < 2:
             return lines
         self._body_height -= 1
-        self.set_titles(*self.edge_titles(ledger, choices))
         return [*without_last_heading(lines[:-1]), ((MORE, "accent"),)]
 
     def on_key(self, event: Key) -> None:

@@ -110,7 +110,6 @@ class ScrollPane(Pane, can_focus=True):
         """The head and the visible part of the body."""
         head, body = self.content(ledger, choices, columns)
         self.place(len(body), rows - len(head))
-        self.set_titles(*self.edge_titles(ledger, choices))
         shown = [*body[self._first : self._first + self._body_height]]
         if self.KEEPS_HEADINGS and self._first and len(shown) > 1:
             shown[0] = heading_above(body, self._first) or shown[0]

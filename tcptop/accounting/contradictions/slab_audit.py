@@ -48,7 +48,7 @@ from tcptop.kernel.objects import (
     SOCKS,
     unknown_security_modules,
 )
-from tcptop.recall import Recall
+from tcptop.recall import Recall, Same
 from tcptop.snapshot import Doubt, Slabinfo, SlabLinks, SlabRow, Snapshot
 
 UNEXPLAINED_SHARE = 0.01
@@ -93,8 +93,8 @@ def check_rows(audit: Audit, facts: Facts) -> dict[str, frozenset[Doubt]]:
         return {}
     doubts: dict[str, frozenset[Doubt]] = {}
     named = [row for row in slabinfo.rows if row.name in facts.struct_bytes or row.name in facts.step_bytes]
-    _recall_failures.begin_round()
-    failures = [failure for row in slabinfo.rows for failure in _recall_failures(row, facts.machine)]
+    _failures_of_rows.begin_round()
+    failures = [*_failures_of_rows(Same(slabinfo), facts.machine)]
     failures += [
         (row.name, relation.doubts, sentence)
         for row, relation, sentence in find_failures(named, NAMED_ROW_RELATIONS, facts)
@@ -237,17 +237,21 @@ def check_caches(audit: Audit, facts: Facts) -> None:
         audit.mark("slab_counts", _named(failed), counts._replace(caches=counted))
 
 
-def _row_failures(row: SlabRow, machine: Machine) -> tuple[tuple[str, tuple[str, ...], str], ...]:
-    """For each relation that a row of slabinfo breaks: the name of the row, the doubtful numbers and the sentence.
+Failures = tuple[tuple[str, tuple[str, ...], str], ...]
+"""For each broken relation of a row of slabinfo: the name of the row, the doubtful numbers and the sentence."""
 
-    The results are kept for the next sample, because most rows do not change between two samples.
-    """
+
+@Recall  # most rows do not change from one slabinfo to the next
+def _failures_of_row(row: SlabRow, machine: Machine) -> Failures:
     return tuple(
         (row.name, relation.doubts, sentence) for _, relation, sentence in find_failures([row], ROW_RELATIONS, machine)
     )
 
 
-_recall_failures = Recall(_row_failures)
+@Recall  # slabinfo is read less often than other files
+def _failures_of_rows(slabinfo: Same[Slabinfo], machine: Machine) -> Failures:
+    _failures_of_row.begin_round()
+    return tuple(failure for row in slabinfo.value.rows for failure in _failures_of_row(row, machine))
 
 
 def _named(failed: Mapping[str, str]) -> list[str]:
