@@ -33,7 +33,6 @@ from tcptop.text.printable import printable
 from tcptop.view import View
 from tcptop.view.arrangement import Box, arrange
 from tcptop.view.choices import Choices
-from tcptop.view.plan_form import PlanForm
 from tcptop.widgets.cache_explanation_pane import CacheExplanationPane
 from tcptop.widgets.caches_pane import CachesPane
 from tcptop.widgets.figure_pane import FigurePane
@@ -48,6 +47,7 @@ from tcptop.widgets.timeline_pane import TimelinePane
 
 if TYPE_CHECKING:
     from tcptop.explanation.pages import Page
+    from tcptop.view.plan_form import PlanForm
     from tcptop.widgets.holders_screen import TableChoice
 
 LEFT_BUTTON, RIGHT_BUTTON = 1, 3

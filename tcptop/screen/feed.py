@@ -19,12 +19,12 @@ from tcptop.accounting.steady_limit_order import NO_ORDERS, hold_orders, in_orde
 from tcptop.hosts.host import Host
 from tcptop.kernel.limits import THRESHOLDS
 from tcptop.ledger import AccountingMode, Growth, Ledger, LimitState, Threshold
-from tcptop.ledger.plan import Plan, PlanRequest
 from tcptop.snapshot import LabMeasurement, Snapshot
 from tcptop.view import View
 from tcptop.view.trends import NO_TRENDS, add_sample, step_of
 
 if TYPE_CHECKING:
+    from tcptop.ledger.plan import Plan, PlanRequest
     from tcptop.screen.app import TcptopApp
     from tcptop.snapshot.socket_table import RowAsk, SocketRows
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections.abc import Iterable
 
 import pytest
@@ -11,6 +12,7 @@ from drive import resize, screen_text, tree, tree_app, wait_for_app
 from hypothesis import given
 from hypothesis import strategies as st
 from recorded import ledger
+from rich.cells import get_character_cell_size
 from textual.geometry import Size
 
 from tcptop.ledger import AccountingMode, Ledger
@@ -18,7 +20,7 @@ from tcptop.text import units
 from tcptop.text.line import Line, text_of
 from tcptop.view import View
 from tcptop.view.trends import Trends, add_sample
-from tcptop.widgets.cell_width import crop_line, cut_line, line_to_ascii, line_width
+from tcptop.widgets.cell_width import cell_width, crop_line, cut_line, line_to_ascii, line_width
 from tcptop.widgets.figure_pane import figure_lines, large_figure
 from tcptop.widgets.limits_pane import limit_lines, nearest_line
 from tcptop.widgets.pane import ASCII_CLASS
@@ -49,6 +51,11 @@ def headline_panes(figures: Ledger, mode: AccountingMode, columns: int, ascii_on
     if columns >= MIN_LIMITS_WIDTH:
         yield nearest_line(figures, mode, columns)
         yield from limit_lines(figures, mode, columns, {})
+
+
+def test_a_text_is_as_wide_as_its_characters() -> None:
+    for number in range(0xA0, sys.maxunicode + 1):
+        assert cell_width(chr(number)) == get_character_cell_size(chr(number)), hex(number)
 
 
 @pytest.mark.slow

@@ -183,6 +183,8 @@ def check_links(audit: Audit) -> None:
         if name in links.group_of
     ]
     failures = find_failures(never_merged, [LINK_RELATION], None)
+    if not failures:
+        return
     wrong = {link.cache for link, *_ in failures}
     group_of = {name: folder for name, folder in links.group_of.items() if name not in wrong}
     names_of = {folder: tuple(name for name in names if name not in wrong) for folder, names in links.names_of.items()}
