@@ -108,7 +108,7 @@ def _close_wait(look: Look, _: VerdictLimits) -> Iterator[Candidate]:
             is_seen = groups[0].holder.kind == "process"
             start = f"{holder_name(groups[0])} holds " if is_seen else ""
             end = " that the peer has closed" + ("" if is_seen else f", {_unseen_owner(look[0])}")
-            yield _candidate("close_wait", groups, count, start, "socket", end)
+            yield _candidate("close_wait", look, groups, count, start, "socket", end)
 
 
 def _unread(look: Look, limits: VerdictLimits) -> Iterator[Candidate]:
@@ -119,12 +119,11 @@ def _unread(look: Look, limits: VerdictLimits) -> Iterator[Candidate]:
         if unread_bytes > BUFFER_SHARE * limits.max_buffer_bytes:
             size = short_size(unread_bytes)
             if groups[0].holder.kind == "process":
-                yield _candidate(
-                    "unread", groups, unread_bytes, f"{holder_name(groups[0])} leaves {size} unread in ", "socket"
-                )
+                start = f"{holder_name(groups[0])} leaves {size} unread in "
+                yield _candidate("unread", look, groups, unread_bytes, start, "socket")
                 continue
             end = f" with {size} unread, {_unseen_owner(look[0])}"
-            found = _candidate("unread", groups, unread_bytes, "", "socket", end)
+            found = _candidate("unread", look, groups, unread_bytes, "", "socket", end)
             port = groups[0].port
             verdict = found.verdict._replace(port=port)
             yield found._replace(key=(*found.key, groups[0].is_server, port), verdict=verdict)
@@ -140,10 +139,11 @@ def _orphans(look: Look, limits: VerdictLimits) -> Iterator[Candidate]:
     groups = [group for group in look[1] if group.holder.kind == "orphan"]
     unsent_bytes = sum(group.unsent_bytes for group in groups)
     count = sum(group.sockets for group in groups)
-    holds_much = limits.max_buffer_bytes is not None and unsent_bytes > BUFFER_SHARE * limits.max_buffer_bytes
+    charged_bytes = look[2].charged(unsent_bytes, unsent_bytes).high
+    holds_much = limits.max_buffer_bytes is not None and charged_bytes > BUFFER_SHARE * limits.max_buffer_bytes
     if holds_much or ((limits.max_orphans or 0) > 0 and count > ORPHAN_SHARE * (limits.max_orphans or 0)):
         end = f" {'holds' if count == 1 else 'hold'} {short_size(unsent_bytes)} unsent"
-        yield _candidate("orphans", groups, unsent_bytes, "", "orphan", end)
+        yield _candidate("orphans", look, groups, unsent_bytes, "", "orphan", end)
 
 
 def _no_process(look: Look, _: VerdictLimits) -> Iterator[Candidate]:
@@ -155,7 +155,7 @@ def _no_process(look: Look, _: VerdictLimits) -> Iterator[Candidate]:
         count = sum(group.sockets for group in groups)
         if count >= MIN_SOCKETS:
             end = " that no process has: in flight, in io_uring, in a thread's own table, or the kernel's"
-            yield _candidate("no_process", groups, count, "", "socket", end)
+            yield _candidate("no_process", look, groups, count, "", "socket", end)
 
 
 def why_in_no_dump(sums: HolderSums) -> str:
@@ -263,7 +263,7 @@ FINDERS: Sequence[Callable[[Look, VerdictLimits], Iterator[Candidate]]] = (
 
 
 def _candidate(
-    kind: str, groups: Sequence[HolderGroup], measure: float, start: str, noun: str, end: str = ""
+    kind: str, look: Look, groups: Sequence[HolderGroup], measure: float, start: str, noun: str, end: str = ""
 ) -> Candidate:
     """A possible verdict. The text consists of `start`, the number of sockets, `noun` and `end`.
 
@@ -272,7 +272,8 @@ def _candidate(
     number = sum(group.sockets for group in groups)
     slab = [group.slab_bytes.low for group in groups if group.slab_bytes is not None]
     about = "≈ " if any(group.holder.is_estimated for group in groups) else ""
-    total_bytes = sum(slab) + sum(group.buffer_bytes for group in groups)
+    buffer_bytes = sum(group.buffer_bytes for group in groups)
+    total_bytes = sum(slab) + look[2].charged(buffer_bytes, sum(group.unsent_bytes for group in groups)).low
     text = f"{start}{about}{counted(round(number), noun)}{end}"
     pid, namespace = (
         groups[0].holder.pid,

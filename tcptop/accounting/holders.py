@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from tcptop.accounting.holder_verdicts import Look, VerdictLimits, find_verdicts, why_in_no_dump
 from tcptop.accounting.machine import release_of
+from tcptop.accounting.socket_buffers import exceeds_charge
 from tcptop.accounting.socket_owners import ORPHAN_STATES, listener_owner, owned_groups
 from tcptop.kernel.objects import State
 from tcptop.ledger import Amount, CountScope, SocketCounts, StateCost
@@ -64,6 +65,7 @@ def find_holders(
         sockets.buffer_error_bytes,
         sockets.buffer_error_is_assumed,
         sockets.time_wait_scope,
+        mptcp_socks > 0,
     )
     for recall in (_recall_merged, _recall_look, _recall_findings, _recall_counts):
         recall.begin_round()
@@ -134,6 +136,7 @@ class _Facts(NamedTuple):
     buffer_error_bytes: int | None
     buffer_error_is_assumed: bool
     time_wait_scope: CountScope
+    has_mptcp_socks: bool
 
 
 def _slab_costs(states: Iterable[StateCost]) -> Iterator[SlabCost]:
@@ -370,6 +373,17 @@ def holder_sums(table: SocketTable, facts: _Facts, is_damaged: bool = False) -> 
     in_no_hash = max(0, allocated - full) if allocated is not None and is_whole else None
     queued = sum(group.sockets for group in without_inode if group.state not in ORPHAN_STATES)
     queued_counted = sum(listener.queue for listener in table.listeners if listener.namespace in asked_inodes)
+    buffer_bytes = sum(group.buffer_bytes for group in table.groups)
+    counted = (
+        None if charged_units is None or facts.buffer_unit_bytes is None else charged_units * facts.buffer_unit_bytes
+    )
+    low_bytes, high_bytes = _charge_bounds(
+        buffer_bytes,
+        sum(group.wmem_queued for group in table.groups),
+        counted,
+        facts.buffer_error_bytes,
+        in_no_hash == 0 and not facts.has_mptcp_socks,
+    )
     return HolderSums(
         full=full,
         in_use=_total(asked, ("inuse", "inuse6")),
@@ -383,14 +397,29 @@ def holder_sums(table: SocketTable, facts: _Facts, is_damaged: bool = False) -> 
         queued=queued,
         queued_counted=queued_counted,
         queued_ended=None if in_no_hash is None else min(in_no_hash, max(0, queued_counted - queued)),
-        buffer_bytes=sum(group.buffer_bytes for group in table.groups),
-        buffer_bytes_counted=None
-        if charged_units is None or facts.buffer_unit_bytes is None
-        else charged_units * facts.buffer_unit_bytes,
+        buffer_bytes=buffer_bytes,
+        buffer_low_bytes=low_bytes,
+        buffer_high_bytes=high_bytes,
+        buffer_bytes_counted=counted,
         buffer_error_bytes=facts.buffer_error_bytes,
         buffer_error_is_assumed=facts.buffer_error_is_assumed,
         complete=is_whole,
     )
+
+
+def _charge_bounds(
+    buffer_bytes: int, unsent_bytes: int, counted_bytes: int | None, error_bytes: int | None, has_all_socks: bool
+) -> tuple[int, int]:
+    """Bounds on what the sockets of a look are charged.
+
+    If their buffers are more than sockstat's counter may be, unsent segments are without a charge. How many is known
+    only if no further sock is charged, such as that of an ended connection with unread data.
+    """
+    if counted_bytes is None or error_bytes is None or not exceeds_charge(buffer_bytes, counted_bytes, error_bytes):
+        return buffer_bytes, buffer_bytes
+    high = min(buffer_bytes, counted_bytes + error_bytes)
+    low = max(0, buffer_bytes - unsent_bytes, counted_bytes - error_bytes if has_all_socks else 0)
+    return min(low, high), high
 
 
 def _time_wait(asked: Sequence[SocketNamespace], scope: CountScope) -> int | None:

@@ -26,6 +26,10 @@ RESERVE_BELOW_A_UNIT_SINCE: Release = (6, 0)
 (4890b686f408, include/net/sock.h, sk_mem_uncharge)."""
 
 
+MOVED_SHARE = 8
+"""Buffers that are charged after the counter was read, while the sockets are: at most the counter ÷ MOVED_SHARE."""
+
+
 class BufferMemory(NamedTuple):
     """Bounds on the memory of all socket buffers, and an estimate between the bounds."""
 
@@ -127,7 +131,8 @@ def _share_in_use(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts) 
     """The share of the charge that holds data, from the last look at all sockets of the machine; None if unknown.
 
     A look does not have MPTCP socks, to which data is charged until the program reads it or a subflow sends it. The
-    share is therefore unknown if there may be any, or if the look has less than the counter less its error.
+    share is therefore unknown if there may be any, or if the look has less than the counter less its error. It is
+    unknown too if the look has more than is charged: queued segments of MSG_ZEROCOPY are in use, but not charged.
     """
     _recall_share.begin_round()
     reading = snapshot.socket_table
@@ -140,6 +145,11 @@ def _share_in_use(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts) 
     return _recall_share(Same(reading.value), sockets.buffer_unit_bytes, sockets.buffer_error_bytes)
 
 
+def exceeds_charge(buffer_bytes: int, counted_bytes: int, error_bytes: int) -> bool:
+    """True if the buffers of a look are more than sockstat's counter, read at its start, may stand for."""
+    return buffer_bytes > counted_bytes + counted_bytes // MOVED_SHARE + error_bytes
+
+
 def _find_share(table: "Same[SocketTable]", unit_bytes: int, error_bytes: int) -> float | None:
     found = table.value
     if found.scope != "machine" or any(each.asked != "asked" for each in found.namespaces):
@@ -148,6 +158,8 @@ def _find_share(table: "Same[SocketTable]", unit_bytes: int, error_bytes: int) -
     charged = used + sum(group.fwd for group in found.groups)
     counted = next((units for each in found.namespaces if (units := each.counters.get("mem")) is not None), None)
     if counted is None or charged < counted * unit_bytes - error_bytes:
+        return None
+    if exceeds_charge(charged, counted * unit_bytes, error_bytes):
         return None
     return used / charged if charged > 0 else None
 

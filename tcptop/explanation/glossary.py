@@ -1314,7 +1314,9 @@ HOLDER_ENTRIES: tuple[Entry, ...] = (
         "reserved",
         "Memory that sockets have taken for their buffers in advance, and that no segment uses yet.",
         "BUFFERS is the sum of unread, unsent and reserved. The kernel takes whole pages, and returns them later. The"
-        " limit tcp_mem counts them; the total of TCP's memory leaves them out.",
+        " limit tcp_mem counts them; the total of TCP's memory leaves them out. Segments of MSG_ZEROCOPY are unsent,"
+        " but their pages are the program's, and not charged: where more is queued than sockstat may count, BUFFERS and"
+        " MEMORY are upper bounds, ≤.",
         "sk_forward_alloc, in SKMEMINFO; include/net/sock.h",
         ("BUFFERS", "forward-allocated", "taken in advance", "in advance"),
     ),

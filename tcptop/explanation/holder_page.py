@@ -22,6 +22,7 @@ from tcptop.explanation.holders_page import (
     QUIET,
     ROW_HEADINGS,
     TITLES,
+    buffers_text,
     holder_cells,
     peer_cells,
     socket_row_cells,
@@ -274,8 +275,9 @@ def _single_lines(single: SingleSockets, columns: int) -> list[Line]:
 def _sums_text(row: HolderRow) -> str:
     about = "≈ " if row.is_estimated else ""
     slab = "" if row.slab_bytes is None else f"; slab {units.bounded(row.slab_bytes, units.size)}"
+    buffers = buffers_text(row.buffer_bytes, row.charged)
     return (
-        f"{about}{units.counted(round(row.sockets), 'socket')}{slab}; buffers {units.size(row.buffer_bytes)}:"
+        f"{about}{units.counted(round(row.sockets), 'socket')}{slab}; buffers {buffers}:"
         f" unread {units.size(row.unread_bytes)}, unsent {units.size(row.unsent_bytes)},"
         f" reserved {units.size(max(0.0, row.buffer_bytes - row.unread_bytes - row.unsent_bytes))}"
     )

@@ -55,6 +55,9 @@ class HolderRow(NamedTuple):
     slab_bytes: Amount | None
     """Bytes of slabs; None if the cost of a part is unknown."""
     buffer_bytes: float
+    charged: Amount
+    """Bounds on the bytes that are charged for the buffers; both are `buffer_bytes` unless the look has more than is
+    charged."""
     unread_bytes: float
     unsent_bytes: float
     drops: float | None
@@ -65,14 +68,21 @@ class HolderRow(NamedTuple):
 
     @property
     def bytes(self) -> float | None:
-        """The lower bound on the slab bytes, plus the buffers; None if the slab bytes are unknown."""
-        return None if self.slab_bytes is None else self.slab_bytes.low + self.buffer_bytes
+        """The lower bound on the slab bytes, plus the buffers; None if either is unknown."""
+        if self.slab_bytes is None or self.is_charge_a_range:
+            return None
+        return self.slab_bytes.low + self.buffer_bytes
+
+    @property
+    def is_charge_a_range(self) -> bool:
+        """True if it is not known how much of the buffers is charged."""
+        return self.charged.low < self.charged.high
 
     @property
     def memory(self) -> Amount:
-        """Slab and buffers."""
+        """Slab, and buffers as charged."""
         low, high = self.slab_bytes or (0.0, inf)
-        return Amount(low + self.buffer_bytes, high + self.buffer_bytes)
+        return Amount(low + self.charged.low, high + self.charged.high)
 
 
 class RowFilter(NamedTuple):
@@ -120,12 +130,13 @@ def holder_rows(
 
 
 def _measure(row: HolderRow, sort: SortKey) -> float:
-    """The value by which rows are sorted; for a value known within bounds, the lower bound."""
+    """The value by which rows are sorted; of slab bytes known within bounds, the lower bound, of buffers the upper."""
+    slab_bytes = row.memory.low - row.charged.low
     amounts = {
-        "memory": row.memory.low,
-        "slab": row.memory.low - row.buffer_bytes,
+        "memory": slab_bytes + row.charged.high,
+        "slab": slab_bytes,
         "sockets": row.sockets,
-        "buffers": row.buffer_bytes,
+        "buffers": row.charged.high,
         "unread": row.unread_bytes,
         "unsent": row.unsent_bytes,
         "drops": row.drops or 0,
@@ -228,6 +239,8 @@ def _row(holders: Holders, key: str, groups: Sequence[HolderGroup]) -> HolderRow
     known = [amount for amount in slab if amount is not None]
     cgroups = {group.cgroup for group in groups}
     memory = holders.cgroup_of.get(next(iter(cgroups))) if len(cgroups) == 1 else None
+    buffer_bytes = sum(group.buffer_bytes for group in groups)
+    unsent_bytes = sum(group.unsent_bytes for group in groups)
     return HolderRow(
         key=key,
         name=key.partition("\t")[0],
@@ -242,9 +255,10 @@ def _row(holders: Holders, key: str, groups: Sequence[HolderGroup]) -> HolderRow
         slab_bytes=Amount(sum(each.low for each in known), sum(each.high for each in known))
         if len(known) == len(slab)
         else None,
-        buffer_bytes=sum(group.buffer_bytes for group in groups),
+        buffer_bytes=buffer_bytes,
+        charged=holders.sums.charged(buffer_bytes, unsent_bytes),
         unread_bytes=sum(group.unread_bytes for group in groups),
-        unsent_bytes=sum(group.unsent_bytes for group in groups),
+        unsent_bytes=unsent_bytes,
         drops=None if None in drops else sum(filter(None, drops)),
         cgroup_sock_bytes=memory.sock_bytes if memory else None,
         cgroup_kernel_bytes=memory.kernel_bytes if memory else None,

@@ -75,9 +75,11 @@ def holder_cells(row: HolderRow, by: Grouping, titles: Sequence[str]) -> list[st
         "STATE": row.state,
         "SERVICE": row.service,
         "SOCKETS": f"≈{count}" if row.is_estimated else count,
-        "MEMORY": _memory(row.memory, row.is_estimated),
+        "MEMORY": _memory(_at_most(row.memory) if row.is_charge_a_range else row.memory, row.is_estimated),
         "SLAB": _memory(row.slab_bytes, row.is_estimated),
-        "BUFFERS": units.short_size(row.buffer_bytes),
+        "BUFFERS": units.bounded(_at_most(row.charged), units.short_size, "")
+        if row.is_charge_a_range
+        else units.short_size(row.charged.low),
         "UNREAD": units.short_size(row.unread_bytes),
         "UNSENT": units.short_size(row.unsent_bytes),
         "DROPS": units.count(None if row.drops is None else round(row.drops)),
@@ -89,6 +91,11 @@ def holder_cells(row: HolderRow, by: Grouping, titles: Sequence[str]) -> list[st
         TITLES[by]: row.name,
     }
     return [cells[title] for title in titles]
+
+
+def _at_most(amount: Amount) -> Amount:
+    """The upper bound of an amount alone; the amount itself if it has none."""
+    return amount if amount.high == inf else Amount(0, amount.high)
 
 
 def _memory(amount: Amount | None, is_estimated: bool) -> str:
@@ -140,15 +147,15 @@ def sum_lines(holders: Holders, columns: int) -> list[Line]:
     counter = "counter" if sums.time_wait_scope == "here" else machine
     mini_sockets = _beside(sums.time_wait, sums.time_wait_counted, counter)
     parts.append(f"{mini_sockets} mini-sockets {_where(holders)}, in TIME_WAIT or FIN_WAIT2 (closed)")
-    rows = [row.memory for row in holder_rows(holders)]
-    memory = Amount(sum(row.low for row in rows), sum(row.high for row in rows))
-    parts.append(
-        f"MEMORY {units.bounded(memory, units.size)}, with buffers as charged; TCP's total counts those in use"
-    )
+    memory = _all_memory(holders)
+    is_range = not sums.are_all_charged and memory.high < inf
+    total = units.bounds_span(memory, units.size) if is_range else units.bounded(memory, units.size)
+    parts.append(f"MEMORY {total}, with buffers as charged; TCP's total counts those in use")
     parts.append(f"orphans {_beside(sums.orphans, sums.orphans_counted, machine)}")
     ended = f", ≈ {units.grouped(sums.queued_ended)} ended" if sums.queued_ended else ""
     parts.append(f"in accept queues {_beside(sums.queued, sums.queued_counted, 'listeners count', ended)}")
-    buffers = f"buffers {units.size(sums.buffer_bytes)}{_reserved_text(holders)}"
+    text = buffers_text(sums.buffer_bytes, Amount(sums.buffer_low_bytes, sums.buffer_high_bytes))
+    buffers = f"buffers {text}{_reserved_text(holders)}"
     if sums.buffer_bytes_counted is not None:
         counter, error = units.size(sums.buffer_bytes_counted), sums.buffer_error_bytes
         source = "sockstat" if sums.complete else "machine"
@@ -156,6 +163,22 @@ def sum_lines(holders: Holders, columns: int) -> list[Line]:
         known = f", exact to {about}{units.size(error)}" if error else ""
         buffers += f" ({source} {counter}{known})"
     return paragraph(" " + "; ".join((*parts, buffers)), columns - 1, "dim")
+
+
+def _all_memory(holders: Holders) -> Amount:
+    """Slab, and buffers as charged, of all rows. The rows' bounds on the charge do not add up."""
+    rows = holder_rows(holders)
+    low = sum(row.memory.low - row.charged.low for row in rows)
+    high = sum(row.memory.high - row.charged.high for row in rows)
+    return Amount(low + holders.sums.buffer_low_bytes, high + holders.sums.buffer_high_bytes)
+
+
+def buffers_text(buffer_bytes: float, charged: Amount) -> str:
+    """The size of buffers: `76 MiB`; if not all are charged, `76 MiB queued, 1 MiB to 5 MiB of them charged`."""
+    size = units.size(buffer_bytes)
+    if charged.low == buffer_bytes:
+        return size
+    return f"{size} queued, {units.bounds_span(charged, units.size)} of them charged"
 
 
 def _reserved_text(holders: Holders) -> str:

@@ -60,7 +60,7 @@ class HolderGroup(NamedTuple):
     slab_bytes: Amount | None
     """Slab bytes of all sockets of the group; None if the cost of the state is unknown."""
     buffer_bytes: float
-    """Memory charged for the buffers: rmem_alloc + forward_alloc + wmem_queued."""
+    """Bytes of the buffers: rmem_alloc + forward_alloc + wmem_queued. HolderSums.charged() has what is charged."""
     unread_bytes: float
     """Memory of segments that no program has read yet."""
     unsent_bytes: float
@@ -71,7 +71,7 @@ class HolderGroup(NamedTuple):
     counted_sockets: int
     """Lower bound on `sockets`: without the sockets that only an estimate gives to the holder."""
     counted_buffer_bytes: int
-    """Memory charged for the buffers of the counted sockets."""
+    """Bytes of the buffers of the counted sockets, as `buffer_bytes`."""
 
 
 class HolderSums(NamedTuple):
@@ -103,6 +103,12 @@ class HolderSums(NamedTuple):
     """Number of ended connections that still wait in accept queues: `queued_counted` less `queued`, at most
     `in_no_hash`. A reset unhashes the socket, so that no dump contains it, but it waits to be accepted."""
     buffer_bytes: int
+    """Bytes of the buffers of all groups. wmem_queued, which is in it, has segments that are not charged: those whose
+    pages are all a program's (MSG_ZEROCOPY; net/ipv4/tcp.c, skb_zcopy_pure)."""
+    buffer_low_bytes: int
+    """Lower bound on what is charged of `buffer_bytes`: as much, unless this is more than may be charged."""
+    buffer_high_bytes: int
+    """Upper bound on what is charged of `buffer_bytes`."""
     buffer_bytes_counted: int | None
     """Counter `mem` of sockstat, in bytes."""
     buffer_error_bytes: int | None
@@ -112,6 +118,22 @@ class HolderSums(NamedTuple):
     """As in SocketCounts."""
     complete: bool
     """True if tcptop read each namespace that it found, and every dump was complete."""
+
+    @property
+    def are_all_charged(self) -> bool:
+        """True if all buffers count as charged."""
+        return self.buffer_low_bytes == self.buffer_bytes
+
+    def charged(self, buffer_bytes: float, unsent_bytes: float) -> Amount:
+        """Bounds on the bytes that some of the sockets are charged for their buffers.
+
+        Only unsent segments may be without a charge.
+        """
+        if self.are_all_charged:
+            return Amount(buffer_bytes, buffer_bytes)
+        high = max(0.0, min(buffer_bytes, self.buffer_high_bytes))
+        uncharged = min(unsent_bytes, self.buffer_bytes - self.buffer_low_bytes)
+        return Amount(min(high, max(0.0, buffer_bytes - uncharged)), high)
 
 
 ONE_LOOK = "(one look)"

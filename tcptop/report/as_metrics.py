@@ -18,7 +18,7 @@ from typing import Literal, NamedTuple
 
 from tcptop import __version__
 from tcptop.kernel.limits import LIMIT_BY_NAME
-from tcptop.ledger import AccountingMode, CacheLine, ConnectionCost, Ledger, Limit, SocketCost, TcpMemory
+from tcptop.ledger import AccountingMode, Amount, CacheLine, ConnectionCost, Ledger, Limit, SocketCost, TcpMemory
 from tcptop.ledger.holders import HolderGroup, Holders
 
 Kind = Literal["gauge", "counter"]
@@ -375,7 +375,7 @@ def _free_blocks(ledger: Ledger, options: MetricOptions) -> Iterator[tuple[Value
                 yield (str(node.node), str(order)), sum(area[order] for area in known if order < len(area))
 
 
-def _of_states(read: Callable[[HolderGroup], float]) -> ReadBounds:
+def _of_states(read: Callable[[Holders, list[HolderGroup]], Amount]) -> ReadBounds:
     """Makes a function that reads a figure by TCP state.
 
     If the dump did not contain every socket, the values are lower bounds.
@@ -384,12 +384,13 @@ def _of_states(read: Callable[[HolderGroup], float]) -> ReadBounds:
     def read_states(ledger: Ledger, _: MetricOptions) -> Iterator[tuple[Values, Bounds]]:
         if ledger.holders is None:
             return
-        sums: dict[str, float] = defaultdict(float)
+        by_state: dict[str, list[HolderGroup]] = defaultdict(list)
         for group in ledger.holders.groups:
-            sums[group.state] += read(group)
-        for state, exact in sums.items():
-            amount = round(exact)  # the shares of a group add up to a whole number, but for an error of rounding
-            yield (state,), Bounds(amount, amount if ledger.holders.complete else None)
+            by_state[group.state].append(group)
+        for state, groups in by_state.items():
+            # The shares of a group add up to a whole number, but for an error of rounding.
+            low, high = map(round, read(ledger.holders, groups))
+            yield (state,), Bounds(low, high if ledger.holders.complete else None)
 
     return read_states
 
@@ -423,7 +424,7 @@ def _owners(holders: Holders, most: int) -> list[tuple[Values, list[HolderGroup]
     return [*rows[:most], (OTHERS, rest)] if rest else rows
 
 
-def _of_owners(read: Callable[[list[HolderGroup]], Bounds]) -> ReadBounds:
+def _of_owners(read: Callable[[Holders, list[HolderGroup]], Bounds]) -> ReadBounds:
     """Makes a function that reads a figure by owner.
 
     If the dump did not contain every socket, or if some of the owner's sockets are an estimate, the values are lower
@@ -432,10 +433,12 @@ def _of_owners(read: Callable[[list[HolderGroup]], Bounds]) -> ReadBounds:
 
     def read_owners(ledger: Ledger, options: MetricOptions) -> Iterator[tuple[Values, Bounds]]:
         holders = ledger.holders
-        for labels, groups in _owners(holders, options.owners) if holders is not None else ():
-            bounds = read(groups)
+        if holders is None:
+            return
+        for labels, groups in _owners(holders, options.owners):
+            bounds = read(holders, groups)
             is_counted = not any(group.holder.is_estimated for group in groups)
-            is_whole = holders is not None and holders.complete and is_counted
+            is_whole = holders.complete and is_counted
             yield labels, bounds if is_whole else bounds._replace(high=None)
 
     return read_owners
@@ -446,19 +449,32 @@ def _estimated_sockets(ledger: Ledger, options: MetricOptions) -> Iterator[tuple
         yield labels, round(sum(group.sockets for group in groups))
 
 
-def _owner_slab(groups: list[HolderGroup]) -> Bounds:
+def _owner_slab(_: Holders, groups: list[HolderGroup]) -> Bounds:
     known = [(group, group.slab_bytes) for group in groups if group.slab_bytes is not None]
     low = sum(slab.low * group.counted_sockets / group.sockets for group, slab in known if group.sockets)
     high = sum(slab.high for _, slab in known) if len(known) == len(groups) else None
     return Bounds(floor(low), None if high is None or high == inf else ceil(high))
 
 
-def _exactly(read: Callable[[HolderGroup], int]) -> Callable[[list[HolderGroup]], Bounds]:
-    def read_groups(groups: list[HolderGroup]) -> Bounds:
-        amount = sum(read(group) for group in groups)
-        return Bounds(amount, amount)
+def _owner_sockets(_: Holders, groups: list[HolderGroup]) -> Bounds:
+    amount = sum(group.counted_sockets for group in groups)
+    return Bounds(amount, amount)
 
-    return read_groups
+
+def _owner_buffers(holders: Holders, groups: list[HolderGroup]) -> Bounds:
+    unsent_bytes = sum(group.unsent_bytes for group in groups)
+    charged = holders.sums.charged(sum(group.counted_buffer_bytes for group in groups), unsent_bytes)
+    return Bounds(floor(charged.low), ceil(charged.high))
+
+
+def _state_sockets(_: Holders, groups: list[HolderGroup]) -> Amount:
+    number = sum(group.sockets for group in groups)
+    return Amount(number, number)
+
+
+def _state_buffers(holders: Holders, groups: list[HolderGroup]) -> Amount:
+    buffer_bytes = sum(group.buffer_bytes for group in groups)
+    return holders.sums.charged(buffer_bytes, sum(group.unsent_bytes for group in groups))
 
 
 def _charged_buffers(ledger: Ledger) -> Value:
@@ -642,13 +658,14 @@ METRICS: tuple[Metric | BoundedMetric, ...] = (
         "tcptop_state_{}sockets",
         "Sockets by TCP state, of every network namespace that could be asked",
         ("state",),
-        _of_states(lambda group: group.sockets),
+        _of_states(_state_sockets),
     ),
     BoundedMetric(
         "tcptop_state_buffers_charged_{}bytes",
-        "What the buffers of the sockets in a TCP state are charged",
+        "What the buffers of the sockets in a TCP state are charged; bounds where segments that are queued but not"
+        " charged (MSG_ZEROCOPY) are in the look",
         ("state",),
-        _of_states(lambda group: group.buffer_bytes),
+        _of_states(_state_buffers),
     ),
     Metric("tcptop_who_timestamp_seconds", "Time of the look at all sockets.", (), _one(_who_looked)),
     Metric(
@@ -667,7 +684,7 @@ OWNER_METRICS: tuple[Metric | BoundedMetric, ...] = (
         "tcptop_owner_{}sockets",
         "Sockets by owner: name of the process, and path of the cgroup; of large processes, those in their samples",
         OWNER_LABELS,
-        _of_owners(_exactly(lambda group: group.counted_sockets)),
+        _of_owners(_owner_sockets),
     ),
     Metric(
         "tcptop_owner_estimated_sockets",
@@ -683,8 +700,9 @@ OWNER_METRICS: tuple[Metric | BoundedMetric, ...] = (
     ),
     BoundedMetric(
         "tcptop_owner_buffers_charged_{}bytes",
-        "What the buffers of an owner's sockets are charged",
+        "What the buffers of an owner's sockets are charged; bounds where segments that are queued but not charged"
+        " (MSG_ZEROCOPY) are in the look",
         OWNER_LABELS,
-        _of_owners(_exactly(lambda group: group.counted_buffer_bytes)),
+        _of_owners(_owner_buffers),
     ),
 )

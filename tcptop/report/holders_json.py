@@ -7,6 +7,7 @@ from math import inf
 from typing import Any
 
 from tcptop.explanation.holder_rows import Grouping, HolderRow, cgroup_name
+from tcptop.ledger import Amount
 from tcptop.ledger.holders import Holder, HolderGroup, Holders
 from tcptop.snapshot.socket_table import AF_INET, AF_INET6, Listener, SharedSockets, SocketNamespace
 
@@ -69,6 +70,7 @@ def _row(row: HolderRow) -> Json:
         "sockets": round(row.sockets),
         **_slab(row),
         "buffer_bytes": round(row.buffer_bytes),
+        **_charged(row.charged),
         "unread_bytes": round(row.unread_bytes),
         "unsent_bytes": round(row.unsent_bytes),
         "drops": None if row.drops is None else round(row.drops),
@@ -86,6 +88,11 @@ def _slab(of: HolderRow | HolderGroup) -> Json:
     }
 
 
+def _charged(amount: Amount) -> Json:
+    """The bounds on what is charged for the buffers."""
+    return {"buffer_low_bytes": round(amount.low), "buffer_high_bytes": round(amount.high)}
+
+
 def _group(holders: Holders, group: HolderGroup) -> Json:
     return {
         "owner": _owner(group.holder),
@@ -101,6 +108,7 @@ def _group(holders: Holders, group: HolderGroup) -> Json:
         "sockets": round(group.sockets),
         **_slab(group),
         "buffer_bytes": round(group.buffer_bytes),
+        **_charged(holders.sums.charged(group.buffer_bytes, group.unsent_bytes)),
         "unread_bytes": round(group.unread_bytes),
         "unsent_bytes": round(group.unsent_bytes),
         "drops": None if group.drops is None else round(group.drops),

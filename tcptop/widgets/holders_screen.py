@@ -328,7 +328,7 @@ class HoldersPane(ScrollPane):
         self._rows = holder_rows(holders, by, chosen, sort)
         self._needless, self._telling = needless_columns(self._rows), telling_columns(self._rows)
         whole = holder_rows(holders, by, RowFilter(), sort) if chosen.text else self._rows
-        self._total_bytes = sum(row.bytes or 0 for row in whole)
+        self._total_bytes = sum(row.bytes or 0 for row in whole) if holders.sums.are_all_charged else 0
         self._changes = None
         if holders.groups_before is not None:
             before = holder_rows(holders._replace(groups=holders.groups_before), by)

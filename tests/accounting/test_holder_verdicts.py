@@ -135,6 +135,13 @@ def test_orphans() -> None:
     assert verdicts(many)["orphans"].startswith("50 orphans hold ")
 
 
+def test_orphans_with_segments_that_are_not_charged() -> None:
+    """The data of MSG_ZEROCOPY takes nothing of tcp_mem."""
+    queued = group("none", 50, "FIN_WAIT1", wmem_queued=int(0.02 * tcp_mem_bytes()))
+    assert "orphans" not in verdicts((net(alloc=50, mem=861), queued))
+    assert "orphans" in verdicts((net(alloc=50, mem=int(0.02 * tcp_mem_bytes()) // 4096), queued))
+
+
 def test_orphans_are_usual_below_a_quarter_of_their_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(holders, "_verdict_limits", lambda *_: VerdictLimits(None, 400))
     assert verdicts((group("none", 100, "FIN_WAIT1"),)) == {}

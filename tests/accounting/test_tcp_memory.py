@@ -272,6 +272,17 @@ def test_the_share_of_a_look_is_not_taken_where_sockets_are_missing_in_it(tmp_pa
     assert unlooked["tcp_memory"]["bytes"] == report["tcp_memory"]["bytes"]
 
 
+def test_the_share_of_a_look_is_not_taken_where_queued_segments_are_not_charged(tmp_path: Path) -> None:
+    """Segments of MSG_ZEROCOPY are in use, and not charged: their share of the queued bytes is none of the charge."""
+    lines = [group("whole:10", 600, fwd=50_000_000, wmem_queued=2_000_000_000)]
+    look = look_text(net(inuse=900, alloc=16_001, mem=24_000), *lines, process(10))
+    root = write_buffers(tree_with_look(tmp_path, look), 24_000)
+    report = json.loads(forked_program.run("--json", "--root", root).stdout)
+    (root / SOCKETS_PATH).unlink()
+    unlooked = json.loads(forked_program.run("--json", "--root", root).stdout)
+    assert unlooked["tcp_memory"]["bytes"] == report["tcp_memory"]["bytes"]
+
+
 def test_a_socket_is_charged_in_advance_for_one_unit_of_the_charge(tmp_path: Path) -> None:
     """From 4.9 to 5.19 the unit is 4096 bytes, on pages of 16 KiB too."""
     root = copy_recording("6.12-arm64-16k-4n", "established", tmp_path)

@@ -461,3 +461,57 @@ def test_sockets_in_no_dump_are_counted_once_below_the_table(
     shown = " ".join(run(capsys, "who", "--root", str(tree_with_look(tmp_path, text))).split())
     assert "4 990 sockets are in no dump: " in shown
     assert "sockets that are in no dump" not in shown
+
+
+def test_segments_that_are_queued_without_a_charge_are_no_lower_bound(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """80 MB of MSG_ZEROCOPY are queued; sockstat counts 861 pages, with an error of 8 MiB."""
+    lines = (
+        net(inuse=40, inuse6=0, tw=0, alloc=40, orphan=0, mem=861),
+        group("whole:10", 20, server=False, fwd=100_000, wmem_queued=80_000_000, wqueue=70_000_000),
+        group("whole:11", 20, "CLOSE_WAIT", rmem=1_000_000, rqueue=900_000),
+        *(process(10, "sender"), process(11, "reader")),
+    )
+    root = tree_with_look(tmp_path, look_text(*lines))
+    counter, error = 861 * 4096, 8 << 20
+    found = looked(capsys, root)
+    sums = found["sums"]
+    assert (sums["buffer_bytes_counted"], sums["buffer_error_bytes"]) == (counter, error)
+    assert (sums["buffer_bytes"], sums["buffer_low_bytes"]) == (81_100_000, 1_100_000)
+    assert sums["buffer_high_bytes"] == counter + error
+    bounds = {row["owner"]: (row["buffer_low_bytes"], row["buffer_high_bytes"]) for row in found["rows"]}
+    assert bounds == {"sender[10]": (100_000, counter + error), "reader[11]": (1_000_000, 1_000_000)}
+    assert {group["buffer_high_bytes"] for group in found["groups"]} == {counter + error, 1_000_000}
+
+    text = run(capsys, "who", "--root", root)
+    sender, reader = (line.split() for line in text.splitlines() if "[1" in line and " :8080" in line)
+    assert sender[:4] == ["sender[10]", "ESTABLISHED", "to", ":8080"]
+    assert sender[5].startswith("<=11.")
+    assert sender[7:9] == ["<=11.37M", "0"]
+    assert reader[7] == "977K"
+    assert "buffers 77.3 MiB queued, 1.0 MiB to 11.4 MiB of them charged, 97.7 KiB of them reserved" in " ".join(
+        text.split()
+    )
+    by_state = looked(capsys, root, "--by", "netns")
+    assert [row["buffer_high_bytes"] for row in by_state["rows"]] == [counter + error]
+
+
+def test_the_charge_without_segments_of_zerocopy_is_what_is_queued(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A look with an eighth more than the counter and its error: sockets are charged between the two readings."""
+    queued = 100_000 * 4096 * 9 // 8 + (8 << 20)
+    for more, is_charged in ((0, True), (4096, False)):
+        lines = (
+            net(inuse=40, inuse6=0, tw=0, alloc=40, orphan=0, mem=100_000),
+            *(group("whole:10", 40, wmem_queued=queued + more), process(10, "sender")),
+        )
+        folder = tmp_path / str(more)
+        folder.mkdir()
+        found = looked(capsys, tree_with_look(folder, look_text(*lines)))
+        for figures in (found["sums"], found["rows"][0]):
+            low, high = figures["buffer_low_bytes"], figures["buffer_high_bytes"]
+            assert (low == high == figures["buffer_bytes"]) is is_charged
+        if not is_charged:  # every socket of the machine is in the look, so the counter bounds their charge below, too
+            assert (low, high) == (100_000 * 4096 - (8 << 20), 100_000 * 4096 + (8 << 20))

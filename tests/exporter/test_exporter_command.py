@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from exporters import GUARD_S, PROJECT, command, free_port, port_of, run_exporter, started, wait_for_port
+from made_look import group, look_text, net, process, tree_with_look
 from recorded import each_recording, ledger, tree
 
 from tcptop.commands.exporter import DEFAULT_LISTEN, PORT, is_loopback, parse_address
@@ -200,6 +202,27 @@ def test_the_textfile_is_readable_by_others_and_has_nothing_of_the_process(tmp_p
     assert "tcptop_sockets_allocated 16001" in text
     assert all(len(line.rpartition("}")[2].split()) <= 2 for line in text.splitlines() if not line.startswith("#"))
     assert [each.name for each in tmp_path.iterdir()] == ["tcptop.prom"]
+
+
+def test_segments_that_are_queued_without_a_charge_are_no_lower_bound(tmp_path: Path) -> None:
+    """80 MB of MSG_ZEROCOPY are queued; sockstat counts 861 pages, with an error of 8 MiB."""
+    lines = (
+        net(inuse=40, inuse6=0, tw=0, alloc=40, orphan=0, mem=861),
+        group("whole:10", 20, server=False, fwd=100_000, wmem_queued=80_000_000, wqueue=70_000_000),
+        group("whole:11", 20, "CLOSE_WAIT", rmem=1_000_000, rqueue=900_000),
+        *(process(10, "sender"), process(11, "reader")),
+    )
+    root = tree_with_look(tmp_path, look_text(*lines))
+    path = tmp_path / "tcptop.prom"
+    with started("--textfile", path, "--root", root, "--who", "--who-top", "5"):
+        wait_for_file(path)
+        text = path.read_text()
+    for metric, label in (("state", 'state="ESTABLISHED"'), ("owner", 'owner="sender"')):
+        figures = re.findall(rf"(?m)^tcptop_{metric}_buffers_charged_(\w*?)_?bytes{{.*{label}.*}} (.*)$", text)
+        bounds = {name: float(figure) for name, figure in figures}
+        assert bounds == {"low": 100_000, "high": 861 * 4096 + (8 << 20)}
+    assert "MSG_ZEROCOPY" in text
+    assert '\ntcptop_state_buffers_charged_bytes{state="CLOSE_WAIT"} 1e+06' in text
 
 
 def test_the_textfile_is_never_seen_half_written(tmp_path: Path) -> None:
