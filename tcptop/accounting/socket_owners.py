@@ -1,9 +1,9 @@
 """Owners of the groups of a socket table; sockets whose descriptors were not seen are divided among the processes.
 
-A look reads at most 64 descriptors of a process, drawn at random (a sample). Sockets of a process whose descriptors
-were not read are in groups whose owner is `unseen`. Each unseen group is divided among the processes that have similar
-sockets in their samples, or sockets of the same service in another state; what they cannot have belongs to no process,
-or to a process that was not seen.
+A look reads 64 descriptors of a process, or some more, drawn at random (a sample). Sockets of a process whose
+descriptors were not read are in groups whose owner is `unseen`. Each unseen group is divided among the processes that
+have similar sockets in their samples, or sockets of the same service in another state; what they cannot have belongs to
+no process, or to a process that was not seen.
 """
 
 from collections import Counter, defaultdict

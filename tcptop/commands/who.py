@@ -42,9 +42,9 @@ if TYPE_CHECKING:
 DESCRIPTION = """\
 Who holds the TCP sockets: a table of sockets, their slab and their buffers by
 owner, and what is wrong with them. Asks the kernel once for every socket
-(sock_diag), adds the sockets up while the answer passes, and looks up at most
-64 descriptors of each process, so that shares of large processes are estimates
-(with a sign of their own)."""
+(sock_diag), adds the sockets up while the answer passes, and looks up 64
+descriptors of each process, and more of large ones, so that shares of large
+processes are estimates (with a sign of their own)."""
 
 EPILOG = """\
 As root: the sockets of every network namespace, and the processes of others.

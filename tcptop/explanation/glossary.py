@@ -1360,7 +1360,7 @@ HOLDER_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "estimated",
         "The number of sockets of a process, worked out from a sample of its descriptors; ≈ stands before it.",
-        "Of each process at most 64 descriptors are looked up. Numbers by cgroup, port, state and user are exact.",
+        "Of each process 64 descriptors are looked up, of large ones more. Sums by cgroup, port or user are exact.",
         "tcptop",
         ("estimate", "descriptors"),
     ),

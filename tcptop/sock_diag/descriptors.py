@@ -15,14 +15,22 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from itertools import islice
-from math import ceil, sqrt
+from math import ceil, isqrt, sqrt
 from types import MappingProxyType
 from typing import NamedTuple
 
 from tcptop.sock_diag.net_namespaces import LONE_THREAD_LINKS, namespace_number, other_threads
 
 MAX_PER_PROCESS = 64
+"""Number of descriptors that are looked up in each process; all of them if fewer are open."""
+ALL = 1 << 30
+"""In place of MAX_PER_PROCESS: all descriptors are looked up."""
 MAX_IN_ALL = 20_000
+MAX_REDRAWN = 6_000
+"""Maximum number of descriptors that are drawn in the second, larger samples of all processes together."""
+ROOTS_DRAWN = 5
+"""Size of a second sample, as a multiple of the square root of the open descriptors. If each socket has two of these,
+the sample has about 12 sockets twice (birthday paradox)."""
 LOW_NUMBERS = 24
 """All descriptors below this number are looked up, since a process usually opens its listeners first."""
 MAX_TRIES = 1024
@@ -107,7 +115,7 @@ def sample_owners(pids: Iterable[int], exact_pid: int | None = None) -> Sampled:
     """Looks up descriptors of processes.
 
     All descriptors of the process `exact_pid` are looked up. After MAX_IN_ALL descriptors or MAX_TRIES_IN_ALL tries, no
-    further process is read.
+    further process is read. What is then left of both serves to look up more descriptors of large processes.
     """
     samples: list[OwnerSample] = []
     unread: set[int] = set()
@@ -121,7 +129,7 @@ def sample_owners(pids: Iterable[int], exact_pid: int | None = None) -> Sampled:
         if (looked_up >= MAX_IN_ALL or tried >= MAX_TRIES_IN_ALL) and pid != exact_pid:
             unread.add(pid)
             continue
-        limit = 1 << 30 if pid == exact_pid else MAX_PER_PROCESS
+        limit = ALL if pid == exact_pid else MAX_PER_PROCESS
         try:
             found = _sample_process(pid, limit, counts_are_known, namespaces, seed)
         except PermissionError:
@@ -135,9 +143,68 @@ def sample_owners(pids: Iterable[int], exact_pid: int | None = None) -> Sampled:
             tried += tries
             if sample.low or sample.sampled or not sample.is_whole:
                 samples.append(sample)
+    number, tries = _look_up_more(
+        samples, MAX_IN_ALL - looked_up, MAX_TRIES_IN_ALL - tried, counts_are_known, namespaces, seed
+    )
+    looked_up += number
+    tried += tries
     tries = min(MAX_IN_ALL - looked_up, MAX_TRIES_IN_ALL - tried)
     samples = _with_counted_above(_with_undrawn(samples, tries), counts_are_known)
     return Sampled(samples, unread, namespaces)
+
+
+def _look_up_more(
+    samples: list[OwnerSample],
+    most: int,
+    most_tries: int,
+    counts_are_known: bool,
+    namespaces: dict[int, str],
+    seed: int,
+) -> tuple[int, int]:
+    """Replaces samples of processes with sockets by larger ones, those of the largest processes first.
+
+    A small sample does not show that several descriptors lead to the same socket (dup), and the descriptors would then
+    explain sockets that no process has. A larger one shows it, and all descriptors of such a process are looked up.
+
+    Returns the number of descriptors found, and of look-ups. Both are at most about half of what is left, `most` and
+    `most_tries`: the rest is for `_with_undrawn`.
+    """
+    left, tries_left = most // 2, most_tries // 2
+    left_to_draw = min(left, MAX_REDRAWN)
+    of_size = sorted(range(len(samples)), key=lambda place: -samples[place].descriptors)
+    of_size = [place for place in of_size if samples[place].sampled]
+
+    def replace(place: int, limit: int) -> int:
+        nonlocal left, tries_left
+        try:
+            found = _sample_process(samples[place].pid, limit, counts_are_known, namespaces, seed)
+        except OSError:
+            found = None  # the process has ended, or is another user's now
+        if found is None:
+            return 0
+        samples[place], number, tries = found
+        left -= number
+        tries_left -= tries
+        return number
+
+    for place in of_size:
+        limit = ROOTS_DRAWN * isqrt(samples[place].descriptors)
+        if MAX_PER_PROCESS < limit <= left_to_draw and tries_left >= MAX_TRIES + LOW_NUMBERS:
+            left_to_draw -= replace(place, limit)
+    for place in of_size:
+        sample = samples[place]
+        if _has_repeats(sample) and sample.descriptors <= left and sample.table_size <= tries_left:
+            replace(place, ALL)
+    return most // 2 - left, most_tries // 2 - tries_left
+
+
+def _has_repeats(sample: OwnerSample) -> bool:
+    """True if a drawn descriptor leads to the socket of another descriptor in the sample.
+
+    Two low descriptors with one socket are no sign of more: the standard output and error output of a service are one.
+    """
+    sockets = {*sample.sampled}
+    return len(sockets) < len(sample.sampled) or not sockets.isdisjoint(sample.low)
 
 
 def _with_undrawn(samples: Sequence[OwnerSample], tries: int) -> list[OwnerSample]:
@@ -286,7 +353,7 @@ def _sample_in(
             table_size = _table_size(place)
             is_small = (table_size if opened is None else opened) <= limit
             span = max(0, table_size - LOW_NUMBERS)
-            most = MAX_TRIES_FOR_ALL if limit == MAX_PER_PROCESS else table_size
+            most = table_size if limit == ALL else MAX_TRIES_FOR_ALL
             numbers: Iterable[int] = range(LOW_NUMBERS, min(table_size, most))
             if not is_small:
                 numbers = _numbers(span, opened, limit, len(low), seed)
