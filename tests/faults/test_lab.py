@@ -38,19 +38,22 @@ sys.exit(cli.main(sys.argv[1:]))
 @pytest.mark.usefixtures("kernel_lock")
 def test_a_lab_that_counts_less_than_one_sock_for_each_socket_is_marked() -> None:
     command, environment = program()
-    done = subprocess.run(
-        [*command[:-2], "-c", MISCOUNT, "lab", "--states", "close_wait"],
-        env=environment,
-        cwd=environment["PYTHONPATH"],
-        capture_output=True,
-        text=True,
-        timeout=200,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "Disturbed: CLOSE_WAIT accepted: the socks counted differ from the sockets by " in " ".join(
-        done.stdout.split()
-    )
+    for _ in range(3):
+        done = subprocess.run(
+            [*command[:-2], "-c", MISCOUNT, "lab", "--states", "close_wait"],
+            env=environment,
+            cwd=environment["PYTHONPATH"],
+            capture_output=True,
+            text=True,
+            timeout=200,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        printed = " ".join(done.stdout.split())
+        if "sockets of other programs came or went" not in printed:
+            assert "Disturbed: CLOSE_WAIT accepted: the socks counted differ from the sockets by " in printed
+            return
+    pytest.skip("other programs opened or closed sockets in three labs")
 
 
 def lab_result(kernel: str | None, sock_bytes: float) -> Json:
