@@ -419,7 +419,10 @@ class CacheTable:
             return self._line_without_row(name)
         if not self._is_whole and protocols is not None and name in protocols.by_name:
             return self._line_without_row(name)
-        parts = [line for line in lines if re.fullmatch(pattern, line.name)] if pattern is not None else []
+        if pattern is None:
+            return None
+        is_part = re.compile(pattern).fullmatch
+        parts = [line for line in lines if is_part(line.name)]
         return line_of_namespaces(name, parts) if parts else None
 
     def _line_without_row(self, name: str) -> CacheLine:

@@ -107,12 +107,14 @@ def without_contradictions(snapshot: Snapshot, page_bytes: int | None) -> Snapsh
     doubtful.
     """
     audit = Audit(snapshot)
-    audit.check_value("meminfo", memory_relations.MEMINFO_RELATIONS, find_machine(audit.snapshot, page_bytes))
-    check_cpus(audit, find_machine(audit.snapshot, page_bytes))
+    machine = find_machine(snapshot, page_bytes)
+    audit.check_value("meminfo", memory_relations.MEMINFO_RELATIONS, machine)
+    check_cpus(audit, find_machine(audit.snapshot, page_bytes) if audit.sources else machine)
     check_protocols(audit, [slab_relations.PROTOCOL_FITS_RELATION])
     check_links(audit)
     check_security_modules(audit)
-    machine = find_machine(audit.snapshot, page_bytes)
+    if audit.sources:
+        machine = find_machine(audit.snapshot, page_bytes)
     sizes_of_protocols = protocol_sizes(audit.snapshot)
     facts = find_facts(audit.snapshot, machine)
     # The zones come first: slabinfo, which is the kernel's, is not held to a container's meminfo that contradicts them.
