@@ -34,18 +34,20 @@ def unusable_index(blocks: Sequence[int]) -> tuple[float, ...]:
 
     Each share equals extfrag/unusable_index in debugfs (mm/vmstat.c, unusable_free_index), rounded down to thousandths.
     """
-    free = sum(count << order for order, count in enumerate(blocks))
+    free = sum([count << order for order, count in enumerate(blocks)])
     if not free:
-        return tuple(1.0 for _ in blocks)
-    return tuple(
-        (free - sum(count << larger for larger, count in enumerate(blocks) if larger >= order)) * 1000 // free / 1000
-        for order in range(len(blocks))
-    )
+        return (1.0,) * len(blocks)
+    shares: list[float] = []
+    in_smaller = 0
+    for order, count in enumerate(blocks):
+        shares.append(in_smaller * 1000 // free / 1000)
+        in_smaller += count << order
+    return tuple(shares)
 
 
 def blocks_of_order(blocks: Sequence[int], order: int) -> int:
     """Number of blocks of order `order` that fit into the free blocks of order `order` or larger."""
-    return sum(count << (larger - order) for larger, count in enumerate(blocks) if larger >= order)
+    return sum([count << larger for larger, count in enumerate(blocks[order:])])
 
 
 class NodeTable:
@@ -113,7 +115,7 @@ class NodeTable:
         stealable = _stealable_blocks(area, types)
         # Any user may read zoneinfo, but only root pagetypeinfo.
         cma_pages = (zone.free_cma_pages or 0) if zone and not types else 0
-        free = None if area is None else sum(count << order for order, count in enumerate(area.blocks))
+        free = None if area is None else sum([count << order for order, count in enumerate(area.blocks)])
         return ZoneMemory(
             zone=name,
             managed_pages=zone.managed_pages if zone else None,
@@ -277,8 +279,9 @@ def _stealable_blocks(area: FreeArea | None, types: dict[str, tuple[int, ...]]) 
     """
     if area is None:
         return None
-    reserved = [blocks for name, blocks in types.items() if name not in STEALABLE_TYPES]
-    return tuple(
-        max(0, count - sum(blocks[order] for blocks in reserved if order < len(blocks)))
-        for order, count in enumerate(area.blocks)
-    )
+    stealable = area.blocks
+    for name, blocks in types.items():
+        if name not in STEALABLE_TYPES:
+            longer = (*blocks, *[0] * (len(stealable) - len(blocks)))
+            stealable = tuple([count - reserved for count, reserved in zip(stealable, longer, strict=False)])
+    return tuple([max(0, count) for count in stealable])

@@ -137,10 +137,13 @@ def _parts(
 ) -> Iterable[HeldPart]:
     """Yields the memory of one kind of object: the objects, and the memory cgroup vectors of the objects' slabs."""
     for family in (None, "ipv4", "ipv6"):
+        of_kind = [item for item in items if item.family == family]
+        if not of_kind:
+            continue
         of_family = by_family.get(family or "", number)
         known: list[ObjectCost] = []
         all_known = True
-        for item in (each for each in items if each.family == family):
+        for item in of_kind:
             for cost in object_costs(snapshot, table, item, 1.0):
                 if isinstance(cost, ObjectCost):
                     known.append(cost)

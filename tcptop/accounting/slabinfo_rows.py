@@ -1,10 +1,12 @@
 """Rows of slabinfo: one row for each catalogued cache, and the free objects that a row counts as active."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from tcptop.accounting.machine import may_be_newer, node_count, release_of
 from tcptop.accounting.slub_layout import max_idle_objects
 from tcptop.kernel.objects import OBJECT_OF_CACHE
+from tcptop.recall import Same
 from tcptop.snapshot import SlabRow, Snapshot
 
 PARTIAL_SLABS_SINCE = (5, 16)
@@ -55,7 +57,12 @@ def unique_rows(rows: Iterable[SlabRow]) -> tuple[SlabRow, ...]:
     All rows of caches outside the catalogue are kept, because two different caches outside the catalogue may have the
     same name.
     """
-    rows = tuple(rows)
+    return _unique_rows(Same(rows if isinstance(rows, tuple) else tuple(rows)))
+
+
+@lru_cache(2)  # all figures of a sample are computed from the same rows
+def _unique_rows(same: Same[tuple[SlabRow, ...]]) -> tuple[SlabRow, ...]:
+    rows = same.value
     catalogued = [row.name for row in rows if row.name in OBJECT_OF_CACHE]
     if len(catalogued) == len(set(catalogued)):
         return rows

@@ -108,14 +108,16 @@ def with_tcp_bytes(caches: Sequence[CacheLine], memory: TcpMemory) -> tuple[Cach
         if part.row is not None:
             by_row.setdefault(part.row, []).append(part)
     return tuple(
-        cache._replace(
-            tcp_bytes=sum(part.bytes for part in by_row[cache.name]),
-            tcp_bounds=_bounds_in_row(cache, by_row[cache.name]),
-            tcp_nodes=inodes if cache.shared and cache.name not in whole else None,
-        )
-        if cache.name == cache.row and cache.name in by_row
-        else cache
-        for cache in caches
+        [
+            cache._replace(
+                tcp_bytes=sum(part.bytes for part in by_row[cache.name]),
+                tcp_bounds=_bounds_in_row(cache, by_row[cache.name]),
+                tcp_nodes=inodes if cache.shared and cache.name not in whole else None,
+            )
+            if cache.name == cache.row and cache.name in by_row
+            else cache
+            for cache in caches
+        ]
     )
 
 

@@ -83,10 +83,11 @@ def find_failures(
 ) -> list[tuple[Item, Relation[Item, Context], str]]:
     """The broken relations, each with the checked item and a sentence about the contradiction."""
     return [
-        (item, relation, sentence)
+        (item, relation, relation.sentence_on(item, figure, bound))
         for item in items
         for relation in relations
-        if (sentence := relation.failure(item, context)) is not None
+        for figure, bound in [relation.bounds(item, context)]
+        if figure is not None and bound is not None and figure > bound
     ]
 
 

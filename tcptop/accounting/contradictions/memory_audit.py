@@ -115,10 +115,11 @@ def check_zones(audit: Audit, facts: Facts) -> None:
             failed.setdefault(zone, sentence)
         for pair, _, sentence in find_failures(_protections(zoneinfo.zones), [PROTECTION_RELATION], facts.machine):
             failed.setdefault(pair.zone, sentence)
-        unknown: dict[str, Any] = dict.fromkeys(Zone._fields[2:]) | {"protection_pages": ()}
-        kept = tuple(zone._replace(**unknown) if zone in failed else zone for zone in zoneinfo.zones)
-        audit.mark("zoneinfo", failed.values(), zoneinfo._replace(zones=kept))
-        facts = facts._replace(managed_pages=managed_by_zone(kept))
+        if failed:
+            unknown: dict[str, Any] = dict.fromkeys(Zone._fields[2:]) | {"protection_pages": ()}
+            kept = tuple(zone._replace(**unknown) if zone in failed else zone for zone in zoneinfo.zones)
+            audit.mark("zoneinfo", failed.values(), zoneinfo._replace(zones=kept))
+            facts = facts._replace(managed_pages=managed_by_zone(kept))
     buddyinfo, types = audit.snapshot.buddyinfo, audit.snapshot.pagetypeinfo
     if buddyinfo.value is not None:
         areas = buddyinfo.value.areas

@@ -684,4 +684,4 @@ NODE_MOMENTS: Relation[Moments, Machine] = Relation(
 
 def pages_of(area: FreeArea) -> int:
     """The number of free pages in the blocks of a zone."""
-    return sum(count << order for order, count in enumerate(area.blocks))
+    return sum([count << order for order, count in enumerate(area.blocks)])

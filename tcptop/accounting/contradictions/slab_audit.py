@@ -38,6 +38,7 @@ from tcptop.kernel.objects import (
     DENTRY,
     FILE,
     KERNEL_OBJECTS,
+    LSM_CACHES,
     LSM_FILE_BLOB_SINCE,
     LSM_FILE_CACHE,
     LSM_INODE_CACHE,
@@ -146,9 +147,10 @@ def _rows_beyond_slab(audit: Audit, slabinfo: Slabinfo, machine: Machine) -> lis
 def protocol_sizes(snapshot: Snapshot) -> list[ProtocolSize]:
     """The sizes of socks in /proc/net/protocols, each with the sizes of the same sock in other files."""
     protocols, slabinfo, sizes = snapshot.protocols.value, snapshot.slabinfo.value, snapshot.slab_sizes.value
-    rows = {row.name: row.object_bytes for row in unique_rows(slabinfo.rows)} if slabinfo else {}
+    names = cache_names(SOCKS) & (protocols.by_name.keys() if protocols else set())
+    rows = {row.name: row.object_bytes for row in unique_rows(slabinfo.rows) if row.name in names} if slabinfo else {}
     found = []
-    for name in sorted(cache_names(SOCKS) & (protocols.by_name.keys() if protocols else set())):
+    for name in sorted(names):
         size = sizes.caches.get(name) if sizes else None
         struct, step = (size.object_size_bytes, size.slab_size_bytes) if size else (None, None)
         fits = struct is not None and (step is None or struct <= step)
@@ -205,8 +207,8 @@ def _caches_of_modules(snapshot: Snapshot) -> list[CacheOfModules]:
     modules, slabinfo, links = snapshot.security_modules.value, snapshot.slabinfo.value, snapshot.slab_links.value
     if modules is None or unknown_security_modules(filter(None, modules.names)):
         return []
-    names = {row.name for row in slabinfo.rows} if slabinfo else set()
-    names |= links.group_of.keys() if links else set()
+    names = {row.name for row in slabinfo.rows if row.name in LSM_CACHES} if slabinfo else set()
+    names |= {name for name in LSM_CACHES if name in links.group_of} if links else set()
     release = None if may_be_newer(snapshot) else release_of(snapshot)
     with_file_blob = {
         name for name, since in LSM_FILE_BLOB_SINCE.items() if since is None or release is None or release >= since
@@ -227,16 +229,18 @@ def check_caches(audit: Audit, facts: Facts) -> None:
             structs = (size.object_size_bytes, facts.protocol_bytes.get(name))
             found += [text for *_, text in find_failures([structs], [PROTOCOL_SIZE_RELATION], facts)]
             failed |= {name: found[0]} if found else {}
-        sound = {name: size for name, size in sizes.caches.items() if name not in failed}
-        audit.mark("slab_sizes", _named(failed), sizes._replace(caches=sound))
+        if failed:
+            sound = {name: size for name, size in sizes.caches.items() if name not in failed}
+            audit.mark("slab_sizes", _named(failed), sizes._replace(caches=sound))
     if counts is not None:
         pairs = _cache_pairs(audit.snapshot, facts.machine)
         failed = {}
         for name, pair in pairs.items():
             for *_, text in find_failures([pair], CACHE_COUNT_RELATIONS, facts.machine):
                 failed.setdefault(name, text)
-        counted = {name: count for name, count in counts.caches.items() if name not in failed}
-        audit.mark("slab_counts", _named(failed), counts._replace(caches=counted))
+        if failed:
+            counted = {name: count for name, count in counts.caches.items() if name not in failed}
+            audit.mark("slab_counts", _named(failed), counts._replace(caches=counted))
 
 
 Failures = tuple[tuple[str, tuple[str, ...], str], ...]
