@@ -1,6 +1,7 @@
 """Lines of the table of slab caches: the CacheLine of a slabinfo row, and changes of a CacheLine."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from tcptop.accounting.merged_names import MergedNames, aliases_of
 from tcptop.accounting.slab_bytes import known_slab_bytes, slab_share_bytes
@@ -51,7 +52,8 @@ def _line_of_slabinfo(
     )
 
 
-def _lines_of_slabinfo(
+@lru_cache(2)  # slabinfo is read less often than other files
+def lines_of_slabinfo(
     slabinfo: Same[Slabinfo],
     names: Same[MergedNames],
     object_sizes: frozenset[tuple[str, int]],
@@ -81,10 +83,6 @@ def _lines_of_slabinfo(
             )
         )
     return tuple(lines)
-
-
-lines_of_slabinfo = Recall(_lines_of_slabinfo)
-"""The lines are kept for the next sample, because slabinfo is read less often than other files."""
 
 
 def without_doubted(line: CacheLine, doubts: frozenset[Doubt]) -> CacheLine:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from math import ceil
 from typing import NamedTuple
 
@@ -26,7 +27,7 @@ from tcptop.kernel.objects import KERNEL_OBJECTS, OBJECT_OF_CACHE, SLAB_CACHES, 
 from tcptop.kernel.release import release_numbers
 from tcptop.ledger import CacheLine, NodeCount, ObjectCost, Presence, SocketCost, fallback_factor
 from tcptop.rates import elapsed_s, rate
-from tcptop.recall import Recall, Same
+from tcptop.recall import Same
 from tcptop.snapshot import DAMAGED, Reading, SlabCount, SlabCounts, Slabinfo, SlabLinks, SlabRow, Snapshot, Sockstat
 
 ACCOUNTED_GROUP = re.compile(r":[a-zA-Z]*A[a-zA-Z]*-")
@@ -71,7 +72,6 @@ class CacheTable:
         self._snapshot = snapshot
         slabinfo, links = snapshot.slabinfo.value, snapshot.slab_links.value
         self._links = links
-        merged_names.begin_round()
         self._names = merged_names(Same(links))
         self._object_sizes = _object_sizes(snapshot)
         self._kernel_release = snapshot.sysctls.value.kernel_release if snapshot.sysctls.value else None
@@ -351,7 +351,6 @@ class CacheTable:
         slabinfo = self._snapshot.slabinfo
         if slabinfo.value is None:
             return ()
-        lines_of_slabinfo.begin_round()
         return lines_of_slabinfo(
             Same(slabinfo.value),
             Same(self._names),
@@ -569,7 +568,7 @@ class CacheTable:
         )
 
 
-@Recall  # the links change only if a cache is created or destroyed
+@lru_cache(2)  # the links change only if a cache is created or destroyed
 def merged_names(links: Same[SlabLinks | None]) -> MergedNames:
     """The names of merged caches, from the links in /sys/kernel/slab."""
     return MergedNames(links.value)

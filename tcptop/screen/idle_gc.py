@@ -10,6 +10,9 @@ NEVER = 1 << 30
 LOOK_EVERY_S = 1.0
 IDLE_S = 2.0
 """Idle time, in seconds, after which a full collection may run."""
+YOUNG_OBJECTS = 5_000
+"""A collection of the youngest generation runs after this many objects. A sample creates thousands, nearly all of which
+end without a collection, so Python's 700 would make many collections that find nothing."""
 MANY_OBJECTS = 50_000
 """A full collection runs only after about this many objects have been created."""
 
@@ -21,9 +24,9 @@ async def run_idle_gc(idle_s: Callable[[], float]) -> None:
     start are frozen, so that no collection visits them.
     """
     gc.freeze()
-    young, middle, _ = gc.get_threshold()
-    gc.set_threshold(young, middle, NEVER)
+    _, middle, _ = gc.get_threshold()
+    gc.set_threshold(YOUNG_OBJECTS, middle, NEVER)
     while True:
         await asyncio.sleep(LOOK_EVERY_S)
-        if idle_s() > IDLE_S and gc.get_count()[2] * young * middle > MANY_OBJECTS:
+        if idle_s() > IDLE_S and gc.get_count()[2] * YOUNG_OBJECTS * middle >= MANY_OBJECTS:
             gc.collect()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Sequence
 
+from tcptop.accounting.contradictions.cache_sizes import find_sizes
 from tcptop.accounting.contradictions.reading_times import (
     FREED_BYTES_PER_S,
     MAX_SOCKETS_APART_S,
@@ -15,7 +16,7 @@ from tcptop.accounting.machine import node_count
 from tcptop.accounting.slabinfo_rows import idle_error_objects, unique_rows
 from tcptop.accounting.socket_counts import file_count_error
 from tcptop.kernel.objects import FILE, MINI_SOCKETS, NF_CONN, REQUEST_SOCKS, SOCKS, KernelObject
-from tcptop.snapshot import SlabSize, Snapshot, Zone
+from tcptop.snapshot import SlabLinks, Snapshot, Zone
 
 DRIFT_PAGES_PER_CPU = 125
 """Maximum number of pages that a CPU has counted by itself and not yet added to the kernel's counter (mm/vmstat.c,
@@ -39,7 +40,7 @@ def find_machine(snapshot: Snapshot, page_bytes: int | None) -> Machine:
 
 def find_facts(snapshot: Snapshot, machine: Machine) -> Facts:
     """The figures from which relations compute upper bounds on figures of other files."""
-    zoneinfo, snmp, sizes = snapshot.zoneinfo.value, snapshot.snmp.value, _sizes_of_rows(snapshot)
+    zoneinfo, snmp = snapshot.zoneinfo.value, snapshot.snmp.value
     protocols = snapshot.protocols.value.by_name if snapshot.protocols.value else {}
     of_protocols: dict[str, int] = {}
     for name, source in (("TCP", "sockstat"), ("TCPv6", "sockstat6")):
@@ -51,11 +52,7 @@ def find_facts(snapshot: Snapshot, machine: Machine) -> Facts:
         machine=machine,
         socks=_objects(snapshot, SOCKS, "allocated"),
         mini_sockets=_objects(snapshot, MINI_SOCKETS, "time_wait"),
-        struct_bytes=_struct_bytes(snapshot),
-        step_bytes={name: size.slab_size_bytes for name, size in sizes.items() if size.slab_size_bytes is not None},
-        per_slab={name: size.objects_per_slab for name, size in sizes.items() if size.objects_per_slab is not None},
-        orders={name: size.order for name, size in sizes.items() if size.order is not None},
-        protocol_bytes=_protocol_bytes(snapshot),
+        sizes=find_sizes(snapshot),
         managed_pages=managed_by_zone(zoneinfo.zones if zoneinfo else ()),
         protocol_sockets=of_protocols,
         protocol_buffers=buffers[0] if buffers and are_of_one_moment(snapshot, "protocols", "sockstat") else None,
@@ -129,45 +126,6 @@ def cpu_count(snapshot: Snapshot) -> int | None:
     topology, zoneinfo = snapshot.topology.value, snapshot.zoneinfo.value
     of_zones = max((zone.cpus or 0 for zone in zoneinfo.zones), default=0) if zoneinfo else 0
     return (topology.online_cpus if topology else None) or of_zones or None
-
-
-def _sizes_of_rows(snapshot: Snapshot) -> dict[str, SlabSize]:
-    """The sizes in sysfs, by the name of a cache, or by the name of the slabinfo row of several merged caches.
-
-    Merged caches have one row and one folder (`:A-0000128`), and the row may have a name that the catalogue lacks. If
-    the names of several rows are links to the same folder, a link may remain from a former cache, so the folder is left
-    out.
-    """
-    sizes, links, slabinfo = snapshot.slab_sizes.value, snapshot.slab_links.value, snapshot.slabinfo.value
-    found = dict(sizes.caches) if sizes else {}
-    if links is None or slabinfo is None:
-        return found
-    merged = {folder: size for name, size in found.items() if (folder := links.group_of.get(name, "")).startswith(":")}
-    rows_of: dict[str, set[str]] = {}
-    for row in slabinfo.rows:
-        if (folder := links.group_of.get(row.name, "")) in merged:
-            rows_of.setdefault(folder, set()).add(row.name)
-    return {name: merged[group] for group, names in rows_of.items() if len(names) == 1 for name in names} | found
-
-
-def _struct_bytes(snapshot: Snapshot) -> dict[str, int]:
-    """Sizes of the structs in caches that are not merged, by name of the cache (sysfs, /proc/net/protocols)."""
-    sizes, links = snapshot.slab_sizes.value, snapshot.slab_links.value
-    groups = links.names_of.values() if links else ()
-    merged = {name for names in groups if len(names) > 1 for name in names}
-    structs = {
-        name: size.object_size_bytes
-        for name, size in (sizes.caches if sizes else {}).items()
-        if size.object_size_bytes is not None and name not in merged
-    }
-    return structs | _protocol_bytes(snapshot)
-
-
-def _protocol_bytes(snapshot: Snapshot) -> dict[str, int]:
-    """Sizes of the socks in /proc/net/protocols, by name of the protocol, which is also the name of the cache."""
-    protocols = snapshot.protocols.value.by_name if snapshot.protocols.value else {}
-    sizes = {name: protocols[name].object_size_bytes for name in cache_names(SOCKS) if name in protocols}
-    return {name: size for name, size in sizes.items() if size is not None}
 
 
 def _objects(snapshot: Snapshot, objects: Sequence[KernelObject], field: str) -> int | None:
@@ -260,14 +218,14 @@ def max_files(snapshot: Snapshot, miscounted: Collection[str]) -> int | None:
     slabinfo, cpus = snapshot.slabinfo.value, cpu_count(snapshot)
     if slabinfo is None or cpus is None or not are_of_one_moment(snapshot, "socket_limits", "slabinfo"):
         return None
-    names = names_of_rows(snapshot, FILE.caches)
+    names = names_of_rows(snapshot.slab_links.value, FILE.caches)
     row = next((row for row in unique_rows(slabinfo.rows) if row.name in names), None)
     return None if row is None or row.name in miscounted else row.objects + file_count_error(cpus)
 
 
-def names_of_rows(snapshot: Snapshot, caches: Collection[str]) -> set[str]:
+def names_of_rows(links: SlabLinks | None, caches: Collection[str]) -> set[str]:
     """The names that the rows of the given caches may have: the names of the caches, and of caches merged with them."""
-    links, names = snapshot.slab_links.value, set(caches)
+    names = set(caches)
     for name in caches if links else ():
         names |= set(links.names_of.get(links.group_of.get(name, ""), ())) if links else set()
     return names

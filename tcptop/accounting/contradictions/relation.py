@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Generic, NamedTuple, TypeVar
 
+from tcptop.accounting.contradictions.cache_sizes import CacheSizes
 from tcptop.snapshot import SlabRow
 from tcptop.text.units import grouped
 
@@ -53,17 +54,7 @@ class Facts(NamedTuple):
     socks: int | None = None
     """Number of objects in the caches of socks, free objects included; None if the number must not be compared."""
     mini_sockets: int | None = None
-    struct_bytes: Mapping[str, int] = {}
-    """Sizes of the structs in caches that are not merged, by name of the cache."""
-    step_bytes: Mapping[str, int] = {}
-    """Distance from the start of one object to the start of the next, in bytes, by name of the cache or of its row
-    (sysfs)."""
-    per_slab: Mapping[str, int] = {}
-    """Number of objects in a slab of the preferred order, by name of the cache or of its row (sysfs)."""
-    orders: Mapping[str, int] = {}
-    """Preferred order of a slab, by name of the cache or of its row (sysfs)."""
-    protocol_bytes: Mapping[str, int] = {}
-    """Sizes of the socks, by name of the cache (/proc/net/protocols)."""
+    sizes: CacheSizes = CacheSizes()
     managed_pages: Mapping[tuple[int, str], int] = {}
     """Managed pages of each zone, by node and name of the zone."""
     sockets: int | None = None

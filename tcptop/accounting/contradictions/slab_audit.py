@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
 
 from tcptop.accounting.contradictions.audit import Audit, find_failures
+from tcptop.accounting.contradictions.cache_sizes import CacheSizes
 from tcptop.accounting.contradictions.facts import cache_names, cpu_count, least_count, names_of_rows
 from tcptop.accounting.contradictions.reading_times import GROWTH_BYTES_PER_S, are_of_one_moment, seconds_apart
 from tcptop.accounting.contradictions.relation import DRIFT_SLABS, CachePair, Facts, Machine, Relation
@@ -49,8 +51,18 @@ from tcptop.kernel.objects import (
     SOCKS,
     unknown_security_modules,
 )
+from tcptop.kernel.release import Release, release_numbers
 from tcptop.recall import Recall, Same
-from tcptop.snapshot import Doubt, Slabinfo, SlabLinks, SlabRow, Snapshot
+from tcptop.snapshot import (
+    Doubt,
+    Protocols,
+    Slabinfo,
+    SlabLinks,
+    SlabRow,
+    SlabSizes,
+    Snapshot,
+    Sysctls,
+)
 
 UNEXPLAINED_SHARE = 0.01
 """The sum of slabinfo's rows may exceed meminfo's Slab by at most this share of Slab."""
@@ -93,19 +105,12 @@ def check_rows(audit: Audit, facts: Facts) -> dict[str, frozenset[Doubt]]:
     if slabinfo is None:
         return {}
     doubts: dict[str, frozenset[Doubt]] = {}
-    named = [row for row in slabinfo.rows if row.name in facts.struct_bytes or row.name in facts.step_bytes]
-    _failures_of_rows.begin_round()
-    failures = [*_failures_of_rows(Same(slabinfo), facts.machine)]
-    failures += [
-        (row.name, relation.doubts, sentence)
-        for row, relation, sentence in find_failures(named, NAMED_ROW_RELATIONS, facts)
-    ]
-    for name, kinds, sentence in failures:
+    for name, kinds, sentence in _failures_of_rows(Same(slabinfo), Same(facts.sizes), facts.machine):
         _add_doubts(audit, doubts, name, kinds, sentence)
-    for row, relation, sentence in find_failures(_same_names(slabinfo), [SAME_NAME_RELATION], facts.machine):
-        _add_doubts(audit, doubts, row.name, relation.doubts, sentence)
-    lost = find_failures(_rows_of_caches(audit.snapshot), [LOST_ROW_RELATION], facts.machine)
-    audit.mark("slabinfo", [sentence for *_, sentence in lost])
+    snapshot = audit.snapshot
+    if snapshot.slabinfo.state in ("ok", "late"):
+        files = Same(slabinfo), Same(snapshot.slab_links.value), Same(snapshot.protocols.value)
+        audit.mark("slabinfo", _lost_rows(*files, Same(snapshot.sysctls.value)))
     sentences = _rows_beyond_slab(audit, slabinfo, facts.machine)
     audit.mark("slabinfo", sentences)
     if sentences and (meminfo := audit.snapshot.meminfo.value) is not None:
@@ -144,9 +149,17 @@ def _rows_beyond_slab(audit: Audit, slabinfo: Slabinfo, machine: Machine) -> lis
     return [sentence for *_, sentence in find_failures(sums, [SLAB_RELATION], machine)]
 
 
-def protocol_sizes(snapshot: Snapshot) -> list[ProtocolSize]:
+def protocol_sizes(snapshot: Snapshot) -> Sequence[ProtocolSize]:
     """The sizes of socks in /proc/net/protocols, each with the sizes of the same sock in other files."""
-    protocols, slabinfo, sizes = snapshot.protocols.value, snapshot.slabinfo.value, snapshot.slab_sizes.value
+    files = snapshot.protocols.value, snapshot.slabinfo.value, snapshot.slab_sizes.value
+    return _protocol_sizes(*map(Same, files))
+
+
+@lru_cache(2)  # these files are read seldom
+def _protocol_sizes(
+    protocols_file: Same[Protocols | None], slabinfo_file: Same[Slabinfo | None], sizes_file: Same[SlabSizes | None]
+) -> Sequence[ProtocolSize]:
+    protocols, slabinfo, sizes = protocols_file.value, slabinfo_file.value, sizes_file.value
     names = cache_names(SOCKS) & (protocols.by_name.keys() if protocols else set())
     rows = {row.name: row.object_bytes for row in unique_rows(slabinfo.rows) if row.name in names} if slabinfo else {}
     found = []
@@ -177,20 +190,28 @@ def check_links(audit: Audit) -> None:
     release = release_of(audit.snapshot)
     if links is None or release is None:
         return
-    never_merged = [
-        LinkOfCache(name, links.group_of[name])
-        for item in KERNEL_OBJECTS
-        if item.never_merged_since is not None and release >= item.never_merged_since
-        for name in item.names
-        if name in links.group_of
-    ]
-    failures = find_failures(never_merged, [LINK_RELATION], None)
+    failures = _wrong_links(Same(links), release)
     if not failures:
         return
     wrong = {link.cache for link, *_ in failures}
     group_of = {name: folder for name, folder in links.group_of.items() if name not in wrong}
     names_of = {folder: tuple(name for name in names if name not in wrong) for folder, names in links.names_of.items()}
     audit.mark("slab_links", [sentence for *_, sentence in failures], SlabLinks(group_of, names_of))
+
+
+@lru_cache(2)  # the links are read seldom
+def _wrong_links(
+    links: Same[SlabLinks], release: Release
+) -> list[tuple[LinkOfCache, Relation[LinkOfCache, None], str]]:
+    group_of = links.value.group_of
+    never_merged = [
+        LinkOfCache(name, group_of[name])
+        for item in KERNEL_OBJECTS
+        if item.never_merged_since is not None and release >= item.never_merged_since
+        for name in item.names
+        if name in group_of
+    ]
+    return find_failures(never_merged, [LINK_RELATION], None)
 
 
 def check_security_modules(audit: Audit) -> None:
@@ -222,25 +243,32 @@ def _caches_of_modules(snapshot: Snapshot) -> list[CacheOfModules]:
 def check_caches(audit: Audit, facts: Facts) -> None:
     """Checks the caches in sysfs, and removes the caches that break a relation."""
     sizes, counts = audit.snapshot.slab_sizes.value, audit.snapshot.slab_counts.value
-    failed: dict[str, str] = {}
     if sizes is not None:
-        for name, size in sizes.caches.items():
-            found = [text for *_, text in find_failures([size], CACHE_SIZE_RELATIONS, facts.machine)]
-            structs = (size.object_size_bytes, facts.protocol_bytes.get(name))
-            found += [text for *_, text in find_failures([structs], [PROTOCOL_SIZE_RELATION], facts)]
-            failed |= {name: found[0]} if found else {}
+        failed = _failed_sizes(Same(sizes), Same(facts.sizes), facts.machine)
         if failed:
             sound = {name: size for name, size in sizes.caches.items() if name not in failed}
             audit.mark("slab_sizes", _named(failed), sizes._replace(caches=sound))
     if counts is not None:
         pairs = _cache_pairs(audit.snapshot, facts.machine)
-        failed = {}
+        miscounted: dict[str, str] = {}
         for name, pair in pairs.items():
             for *_, text in find_failures([pair], CACHE_COUNT_RELATIONS, facts.machine):
-                failed.setdefault(name, text)
-        if failed:
-            counted = {name: count for name, count in counts.caches.items() if name not in failed}
-            audit.mark("slab_counts", _named(failed), counts._replace(caches=counted))
+                miscounted.setdefault(name, text)
+        if miscounted:
+            counted = {name: count for name, count in counts.caches.items() if name not in miscounted}
+            audit.mark("slab_counts", _named(miscounted), counts._replace(caches=counted))
+
+
+@lru_cache(2)  # the sizes are read seldom
+def _failed_sizes(caches: Same[SlabSizes], sizes: Same[CacheSizes], machine: Machine) -> Mapping[str, str]:
+    """A sentence about each cache in sysfs with an impossible size, by name."""
+    failed: dict[str, str] = {}
+    for name, size in caches.value.caches.items():
+        found = [text for *_, text in find_failures([size], CACHE_SIZE_RELATIONS, machine)]
+        structs = (size.object_size_bytes, sizes.value.protocol_bytes.get(name))
+        found += [text for *_, text in find_failures([structs], [PROTOCOL_SIZE_RELATION], None)]
+        failed |= {name: found[0]} if found else {}
+    return failed
 
 
 Failures = tuple[tuple[str, tuple[str, ...], str], ...]
@@ -254,10 +282,17 @@ def _failures_of_row(row: SlabRow, machine: Machine) -> Failures:
     )
 
 
-@Recall  # slabinfo is read less often than other files
-def _failures_of_rows(slabinfo: Same[Slabinfo], machine: Machine) -> Failures:
+@lru_cache(2)  # slabinfo is read less often than other files
+def _failures_of_rows(slabinfo: Same[Slabinfo], sizes: Same[CacheSizes], machine: Machine) -> Failures:
     _failures_of_row.begin_round()
-    return tuple(failure for row in slabinfo.value.rows for failure in _failures_of_row(row, machine))
+    failures = [failure for row in slabinfo.value.rows for failure in _failures_of_row(row, machine)]
+    sized = sizes.value.struct_bytes.keys() | sizes.value.step_bytes.keys()
+    named = [row for row in slabinfo.value.rows if row.name in sized]
+    broken = find_failures(named, NAMED_ROW_RELATIONS, sizes.value)
+    failures += [(row.name, relation.doubts, sentence) for row, relation, sentence in broken]
+    same = find_failures(_same_names(slabinfo.value), [SAME_NAME_RELATION], machine)
+    failures += [(row.name, relation.doubts, sentence) for row, relation, sentence in same]
+    return tuple(failures)
 
 
 def _named(failed: Mapping[str, str]) -> list[str]:
@@ -315,7 +350,7 @@ def _active_counts(snapshot: Snapshot, facts: Facts) -> list[ActiveCount]:
                 ((LSM_INODE_CACHE,), "TCP sockets with an inode", facts.sockets_with_inode),
                 (DENTRY.caches, "TCP sockets with a file", facts.sockets_with_file),
             )
-            for names in [names_of_rows(snapshot, caches)]
+            for names in [names_of_rows(snapshot.slab_links.value, caches)]
         ),
     ):
         rows = [row for row in unique if row.name in names]
@@ -332,36 +367,48 @@ def _estimates_free_objects(snapshot: Snapshot) -> bool:
     return release is None or release >= ESTIMATES_SINCE or may_be_newer(snapshot)
 
 
-def _rows_of_caches(snapshot: Snapshot) -> list[RowOfCache]:
+@lru_cache(2)  # these files are read seldom
+def _lost_rows(
+    slabinfo: Same[Slabinfo],
+    links: Same[SlabLinks | None],
+    protocols: Same[Protocols | None],
+    sysctls: Same[Sysctls | None],
+) -> tuple[str, ...]:
+    """The sentences about rows that a complete slabinfo lacks."""
+    release = release_numbers(sysctls.value.kernel_release) if sysctls.value else None
+    if release is None:
+        return ()
+    merges = sysctls.value is None or sysctls.value.merges_caches
+    rows = _rows_of_caches(slabinfo.value, links.value, protocols.value, release, merges)
+    return tuple(sentence for *_, sentence in find_failures(rows, [LOST_ROW_RELATION], None))
+
+
+def _rows_of_caches(
+    slabinfo: Slabinfo, links: SlabLinks | None, protocols: Protocols | None, release: Release, merges: bool
+) -> list[RowOfCache]:
     """The caches of the catalogue that this kernel certainly has; for each cache, whether slabinfo has its row.
 
     The result leaves out caches whose row may have an unknown name: the kernel may have merged the cache with others.
-    The result is empty if slabinfo is incomplete.
     """
-    slabinfo, sysctls = snapshot.slabinfo, snapshot.sysctls.value
-    release = release_of(snapshot)
-    if slabinfo.value is None or slabinfo.state not in ("ok", "late") or release is None:
-        return []
-    protocols = snapshot.protocols.value.by_name if snapshot.protocols.value else {}
-    group_of = snapshot.slab_links.value.group_of if snapshot.slab_links.value else {}
-    rows = {row.name for row in slabinfo.value.rows}
+    names_of_protocols = protocols.by_name if protocols else {}
+    group_of = links.group_of if links else {}
+    rows = {row.name for row in slabinfo.rows}
     # In a saved tree, links of /sys/kernel/slab may be missing. All links count as present if each slabinfo row has a
     # link of the same name.
     links_are_whole = rows <= group_of.keys()
     found: list[RowOfCache] = []
     for item in KERNEL_OBJECTS:
-        if not (item.always or item.protocol in protocols) or item.is_outside(release) or not item.caches:
+        if not (item.always or item.protocol in names_of_protocols) or item.is_outside(release) or not item.caches:
             continue
         folder = next((group_of[name] for name in item.names if name in group_of), None)
         is_alone = folder is not None and not folder.startswith(":")
         is_never_merged = item.never_merged_since is not None and release >= item.never_merged_since
-        merges = sysctls is None or sysctls.merges_caches
         if is_alone or is_never_merged or not merges or (folder is not None and links_are_whole):
-            names = set(item.names) | names_of_rows(snapshot, item.names)
+            names = set(item.names) | names_of_rows(links, item.names)
             found.append(RowOfCache(item.caches[0], not names.isdisjoint(rows)))
     # The kernel creates the kmalloc caches at boot, and never destroys them.
     found += [
-        RowOfCache(name, not names_of_rows(snapshot, (name,)).isdisjoint(rows))
+        RowOfCache(name, not names_of_rows(links, (name,)).isdisjoint(rows))
         for name in group_of
         if kmalloc_size_bytes(name) is not None
     ]

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from tcptop.accounting.contradictions.cache_sizes import CacheSizes
 from tcptop.accounting.contradictions.relation import (
     DRIFT_SLABS,
     ONE_AT_A_TIME,
@@ -189,7 +190,7 @@ ROW_RELATIONS: tuple[Relation[SlabRow, Machine], ...] = (
     ),
 )
 
-LOST_ROW_RELATION: Relation[RowOfCache, Machine] = Relation(
+LOST_ROW_RELATION: Relation[RowOfCache, None] = Relation(
     "a row of every cache",
     f"{SLABINFO}, {SYSFS}",
     ("counts",),
@@ -198,12 +199,12 @@ LOST_ROW_RELATION: Relation[RowOfCache, Machine] = Relation(
     "none: the kernel prints every cache (mm/slab_common.c, slab_show)",
 )
 
-NAMED_ROW_RELATIONS: tuple[Relation[SlabRow, Facts], ...] = (
+NAMED_ROW_RELATIONS: tuple[Relation[SlabRow, CacheSizes], ...] = (
     Relation(
         "struct in its object",
         f"{SLABINFO}, {SYSFS}, /proc/net/protocols",
         ("size",),
-        lambda row, facts: (facts.struct_bytes.get(row.name), row.object_bytes),
+        lambda row, sizes: (sizes.struct_bytes.get(row.name), row.object_bytes),
         "{item.name} has objects of {bound} B, and their struct has {figure} B",
         "none in a cache that is not merged (mm/slub.c, calculate_sizes)",
     ),
@@ -211,7 +212,7 @@ NAMED_ROW_RELATIONS: tuple[Relation[SlabRow, Facts], ...] = (
         "object size in both files",
         f"{SLABINFO}, {SYSFS}",
         ("size",),
-        lambda row, facts: (difference(facts.step_bytes.get(row.name), row.object_bytes), 0),
+        lambda row, sizes: (difference(sizes.step_bytes.get(row.name), row.object_bytes), 0),
         "{item.name} has objects of {item.object_bytes:,} B, and of another size in /sys/kernel/slab",
         ONE_AT_A_TIME,
     ),
@@ -219,7 +220,7 @@ NAMED_ROW_RELATIONS: tuple[Relation[SlabRow, Facts], ...] = (
         "objects of a slab in both files",
         f"{SLABINFO}, {SYSFS}",
         ("size",),
-        lambda row, facts: (difference(facts.per_slab.get(row.name), row.objects_per_slab), 0),
+        lambda row, sizes: (difference(sizes.per_slab.get(row.name), row.objects_per_slab), 0),
         "{item.name} has {item.objects_per_slab:,} objects in a slab, and another number in /sys/kernel/slab",
         ONE_AT_A_TIME,
     ),
@@ -227,8 +228,8 @@ NAMED_ROW_RELATIONS: tuple[Relation[SlabRow, Facts], ...] = (
         "pages of a slab in both files",
         f"{SLABINFO}, {SYSFS}",
         ("size",),
-        lambda row, facts: (
-            difference(1 << min(facts.orders[row.name], 64), row.pages_per_slab) if row.name in facts.orders else None,
+        lambda row, sizes: (
+            difference(1 << min(sizes.orders[row.name], 64), row.pages_per_slab) if row.name in sizes.orders else None,
             0,
         ),
         "{item.name} has slabs of {item.pages_per_slab} pages, and of another order in /sys/kernel/slab",
@@ -327,7 +328,7 @@ CACHE_SIZE_RELATIONS: tuple[Relation[SlabSize, Machine], ...] = (
     ),
 )
 
-PROTOCOL_SIZE_RELATION: Relation[tuple[int | None, int | None], Facts] = Relation(
+PROTOCOL_SIZE_RELATION: Relation[tuple[int | None, int | None], None] = Relation(
     "struct of a protocol",
     f"{SYSFS}, /proc/net/protocols",
     (),
