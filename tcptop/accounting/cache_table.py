@@ -1,7 +1,7 @@
 """Table of slab caches: the sizes and counts of each cache, and the slabinfo row that counts each catalogue object."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from functools import lru_cache
 from math import ceil
 from typing import NamedTuple
@@ -107,13 +107,10 @@ class CacheTable:
                 lines.append(unnamed)
         self.lines = tuple(lines)
         self._links_are_whole = links is not None and self._has_every_name(links)
-        self.socket_costs: dict[tuple[tuple[str, float], ...], SocketCost] = {}
-        """Results of `socket_cost`.
-
-        A key consists of pairs (name of a struct, share of the sockets that hold this struct).
-        """
-        self.object_costs: dict[tuple[str, float], tuple[ObjectCost | str, ...]] = {}
-        """Results of `object_costs`; a key is a pair (name of a struct, number of objects)."""
+        self.costs = Costs()
+        """Results that hold for this table alone."""
+        self.whole_costs = self._costs_of_last_table()
+        """Results for whole objects, and for sockets of one family, which the next table may share."""
         self._lookups: dict[str, CacheLookup] = {}
         self._kmalloc_names = kmalloc_names_by_size((*self._by_name, *self._names.group_of))
         self._kmalloc_lines: dict[int, list[CacheLine]] = {}
@@ -336,6 +333,31 @@ class CacheTable:
     def matching_sockstat(self) -> Sockstat | None:
         """The TCP line of /proc/net/sockstat, read right after the counts from which `CacheLine.bytes` is computed."""
         return self.counts_reading.sockstat
+
+    def _costs_of_last_table(self) -> "Costs":
+        """The costs of the last table if no file has been read again on which costs depend; otherwise empty."""
+        snapshot = self._snapshot
+        slabinfo, modules, counts = snapshot.slabinfo, snapshot.security_modules, snapshot.slab_counts
+        values = (
+            slabinfo.value,
+            snapshot.slab_links.value,
+            snapshot.slab_sizes.value,
+            snapshot.protocols.value,
+            snapshot.btf.value,
+            snapshot.sysctls.value,
+            snapshot.memory_cgroups.value,
+            snapshot.topology.value,
+            modules.value,
+            snapshot.lab_measurement,
+            snapshot.contradictions,
+            counts.value if self._sysfs_replaces_slabinfo or not self._is_whole else None,
+        )
+        return _costs_of(
+            *map(Same, values),
+            *(slabinfo.state, slabinfo.reason, slabinfo.sockstat, snapshot.slab_links.reason),
+            *(modules.state, counts.sockstat if self._sysfs_replaces_slabinfo else None),
+            *(self.doubted_sources, self._page_bytes),
+        )
 
     def _slabinfo_is_old(self) -> bool:
         """True if slabinfo is unknown, or more than MAX_SLABINFO_LAG_S older than the counts of sysfs."""
@@ -566,6 +588,21 @@ class CacheTable:
             self._snapshot.slab_counts,
             lambda counts: counts.caches[name].objects_by_node.get(node, 0) if name in counts.caches else None,
         )
+
+
+class Costs:
+    """Results of `socket_cost` and of `object_costs`."""
+
+    def __init__(self) -> None:
+        self.of_socket: dict[tuple[tuple[str, float], ...], SocketCost] = {}
+        """A key consists of pairs (name of a struct, share of the sockets that hold this struct)."""
+        self.of_objects: dict[tuple[str, float], tuple[ObjectCost | str, ...]] = {}
+        """A key is a pair (name of a struct, number of objects)."""
+
+
+@lru_cache(2)
+def _costs_of(*_depend_on: Hashable) -> Costs:
+    return Costs()
 
 
 @lru_cache(2)  # the links change only if a cache is created or destroyed

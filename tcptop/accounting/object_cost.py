@@ -34,9 +34,10 @@ def object_costs(
     If the size of the object is unknown, the function returns a text with the object's name instead of the cost.
     """
     key = (kernel_object.struct, count)
-    if key not in table.object_costs:
-        table.object_costs[key] = tuple(_object_costs(snapshot, table, kernel_object, count))
-    return table.object_costs[key]
+    found = (table.whole_costs if count == 1.0 else table.costs).of_objects
+    if key not in found:
+        found[key] = tuple(_object_costs(snapshot, table, kernel_object, count))
+    return found[key]
 
 
 def _object_costs(

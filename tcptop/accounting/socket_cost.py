@@ -51,9 +51,10 @@ def socket_cost(snapshot: Snapshot, table: CacheTable, state: State, mix: Family
     """
     shares = [(item, share) for item in objects_held(state, owns_port) if (share := mix.share(item))]
     key = tuple([(item.struct, share) for item, share in shares])
-    if key not in table.socket_costs:
-        table.socket_costs[key] = _add_up(snapshot, table, shares)
-    cost = table.socket_costs[key]
+    found = (table.whole_costs if mix in (IPV4, IPV6) else table.costs).of_socket
+    if key not in found:
+        found[key] = _add_up(snapshot, table, shares)
+    cost = found[key]
     return cost._replace(missing=(*cost.missing, *mix.missing)) if mix.missing else cost
 
 

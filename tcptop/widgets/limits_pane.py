@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import ClassVar, NamedTuple
 
@@ -174,17 +174,22 @@ class LimitsPane(ScrollPane):
         is_told = self._body_height + (self._view.since is not None) < self.size.height - self.gutter.top
         if self._can_look(ledger) and self._body_length >= self._body_height and not is_told:
             groups = [[variant for each in parts for variant in ([*each, WHO_HINTS[-1]], each)] for parts in groups]
-        titles: list[str] = []
-        for group, parts in zip((counted, nameless, sentences), groups, strict=True):
-            positioned = [[*each, self.position] for each in parts]
-            # Beside a full limit, the words are worth more than the position.
-            pairs = [each for pair in zip(positioned, parts, strict=True) for each in pair]
-            # What a range counts for buffers is worth more than the position, and than its noun.
-            bare = parts if group is not nameless or is_range else []
-            variants = pairs if named_full else [*positioned, *bare]
-            # What the number counts for buffers is worth more than the alarms below, which the head line has, too.
-            for alarms in dict.fromkeys((hidden, "")):
-                titles += [TITLE_SEPARATOR.join(filter(None, (each[0], alarms, *each[1:]))) for each in variants]
+        last = TITLE_SEPARATOR.join(filter(None, ("Limits", hidden)))
+
+        def titles() -> Iterator[str]:
+            for group, parts in zip((counted, nameless, sentences), groups, strict=True):
+                positioned = [[*each, self.position] for each in parts]
+                # Beside a full limit, the words are worth more than the position.
+                pairs = [each for pair in zip(positioned, parts, strict=True) for each in pair]
+                # What a range counts for buffers is worth more than the position, and than its noun.
+                bare = parts if group is not nameless or is_range else []
+                variants = pairs if named_full else [*positioned, *bare]
+                # What the number counts for buffers is worth more than the alarms below, which the head line has, too.
+                for alarms in dict.fromkeys((hidden, "")):
+                    for each in variants:
+                        yield TITLE_SEPARATOR.join(filter(None, (each[0], alarms, *each[1:])))
+            yield last
+
         first: list[str] = []
         reason = ledger.headroom[mode].unknown_because
         if ledger.limits[mode].first is None and reason is not None:
@@ -192,11 +197,11 @@ class LimitsPane(ScrollPane):
             first += [f"Limits{TITLE_SEPARATOR}{each}" for each in (f"{sentences[-1]}: {reason}", reason)]
         if any(limit.stops_new_sockets and limit.headroom_sockets is not None for limit in limits):
             left = fits_start - len(TITLE_SEPARATOR)
-            headed = next((each for each in titles if cell_width(each) <= left), None)
-            if headed is not None:
+            headed = next((each for each in titles() if cell_width(each) <= left), last)
+            if headed is not last:
                 first.append(f"{headed} {'─' * (fits_start - cell_width(headed) - 2)} {FITS_TITLE}")
-        last = TITLE_SEPARATOR.join(filter(None, ("Limits", hidden)))
-        return first_fitting([*first, *titles, last], self.max_title_width), ""
+        fitting = (each for each in (*first, *titles()) if cell_width(each) <= self.max_title_width)
+        return next(fitting, last), ""
 
     def _can_look(self, ledger: Ledger) -> bool:
         """True if the running kernel can be asked about all sockets (key W)."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
+from typing import Any
 
 import pytest
 from recorded import snapshot
 
 from tcptop.accounting import account
 from tcptop.recall import Recall
-from tcptop.snapshot import READING_NAMES, Snapshot
+from tcptop.snapshot import READING_NAMES, Reading, SecurityModules, Snapshot
 
 FIRST, SECOND = snapshot("6.1-4n", "established"), snapshot("6.1-4n", "timewait")
 OTHER_KERNEL = snapshot("5.10-4n", "established")
@@ -29,13 +31,34 @@ def forget() -> int:
     return len(recalls) + len(caches)
 
 
-@pytest.mark.parametrize("other", [SECOND, OTHER_KERNEL], ids=["phase", "kernel"])
-@pytest.mark.parametrize("source", sorted(READING_NAMES))
-def test_a_file_that_changes_alone_gives_the_figures_of_a_fresh_process(source: str, other: Snapshot) -> None:
-    changed = FIRST._replace(**{source: getattr(other, source)})
+def changed_alone(source: str, change: str) -> Snapshot:
+    """The first sample, in which one file has changed."""
+    reading: Reading[Any] = getattr(FIRST, source)
+    if change == "smack alone":
+        reading = reading._replace(value=SecurityModules(("smack",)))
+    elif change == "missing":
+        reading = reading._replace(value=None, state="missing", reason="no such file")
+    else:
+        other: Reading[Any] = getattr(OTHER_KERNEL if "kernel" in change else SECOND, source)
+        reading = reading._replace(value=other.value) if "value" in change else other
+    fields: dict[str, Any] = {source: reading}
+    return FIRST._replace(**fields)
+
+
+CHANGES = [
+    *itertools.product(
+        sorted(READING_NAMES), ["missing", "phase", "value of the phase", "kernel", "value of the kernel"]
+    ),
+    ("security_modules", "smack alone"),
+]
+
+
+@pytest.mark.parametrize(("source", "change"), CHANGES)
+def test_a_file_that_changes_alone_gives_the_figures_of_a_fresh_process(source: str, change: str) -> None:
+    changed = changed_alone(source, change)
     account(FIRST)
     after_first = account(changed)
-    account(other)
+    account(OTHER_KERNEL)
     after_other = account(changed)
     assert forget() > 5
     fresh = account(changed)
