@@ -573,8 +573,8 @@ def _is_elsewhere(holders: "Holders", namespace: int | None) -> bool:
 def _nofile(holders: "Holders | None", needs_look: str) -> Limit:
     """The limit on the open files of a process.
 
-    Of all processes with sockets, the process that is nearest to its limit is shown. A process that was not seen may be
-    nearer.
+    Of all processes with sockets, the process that is certainly nearest to its limit is shown. A process that was not
+    seen may be nearer.
     """
     if holders is None:
         return _limit("nofile", Use(None, None, None), None, f"open files of each process; {needs_look}")
@@ -588,7 +588,10 @@ def _nofile(holders: "Holders | None", needs_look: str) -> Limit:
         else:
             lacks = "no process with TCP sockets was visible; root sees those of all users"
         return _limit("nofile", Use(None, None, None), None, lacks, look_lacks=lacks, of_seen=seen)
-    fullest = max(found, key=lambda each: each.limited_descriptors / (each.max_descriptors or 1))
+    # An estimate must not hide a process that is certainly nearer: only the lower bound raises an alarm.
+    fullest = max(
+        found, key=lambda each: (each.limited_descriptors - each.below_limit_error) / (each.max_descriptors or 1)
+    )
     fullest_of = f"the fullest {seen or 'of the processes with sockets'}"
     note = f"{fullest.command}[{fullest.pid}]{_look_age(holders)}, {fullest_of}"
     use = Use(fullest.limited_descriptors, fullest.max_descriptors, fullest.below_limit_error)

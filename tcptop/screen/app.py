@@ -120,6 +120,8 @@ class TcptopApp(MessageApp):
         """The choices for the table of holders, kept when the table closes; None before the table has first closed."""
         self._explained_beside: str | None = None
         """The cache in the row with the cursor; on a large screen, a pane beside the table explains it."""
+        self._explains = False
+        """True while the explanation screen is open, which asks for a cache of its own."""
         self._node_chosen = False
         self._zoomed: str | None = None
         """Id of the pane that fills the screen; None if no pane does."""
@@ -174,7 +176,9 @@ class TcptopApp(MessageApp):
         for screen in self.screen_stack[:1]:
             if isinstance(screen, MainScreen):
                 screen.place_panes(size)
-                self.view = replace(self.view, panes=frozenset(screen.boxes))
+                before, self.view = self.view, replace(self.view, panes=frozenset(screen.boxes))
+                if "explanation" in self.view.panes - before.panes and not self._explains:
+                    self._ask_for_explained_beside()
 
     def on_resize(self, event: Resize) -> None:
         """Places the panes again for the new size of the terminal."""
@@ -615,8 +619,13 @@ class TcptopApp(MessageApp):
                 pane.explain(message.name)
         self._explained_beside = message.name
         if "explanation" in self.view.panes:
-            self.feed.ask_for_layouts()
-            self.feed.ask_for_cache(message.name)
+            self._ask_for_explained_beside()
+
+    def _ask_for_explained_beside(self) -> None:
+        if self._explained_beside is None:
+            return
+        self.feed.ask_for_layouts()
+        self.feed.ask_for_cache(self._explained_beside)
 
     def on_nodes_pane_node_selected(self, message: NodesPane.NodeSelected) -> None:
         """Shows the node of the selected row."""
@@ -642,8 +651,10 @@ class TcptopApp(MessageApp):
             self.feed.ask_for_cache(page.cache)
 
         def end_reads(_: None) -> None:
+            self._explains = False
             self.feed.ask_for_cache(self._explained_beside if "explanation" in self.view.panes else None)
 
+        self._explains = True
         self.push_screen(ExplainScreen(page, self._ledger, self.view, finds), end_reads)
 
     def action_save_settings(self) -> None:

@@ -97,6 +97,8 @@ class Pane(Widget):
         The rows are counted from the top of the widget's box.
         """
         self._titles = ("", "", False, False)
+        self._title_line = (0, False, False)
+        """Width of the title line, and whether the pane has a box and a left border, when the titles were last set."""
         self._styles: dict[str, RichStyle] = {}
         self._ledger: Ledger | None = None
         self._view = View()
@@ -199,17 +201,19 @@ class Pane(Widget):
         note stands in the lower edge of the box instead.
         """
         in_time_wait = self.app.has_class(TIME_WAIT_CLASS)
-        old, self._titles = self._titles, (title, note, self.has_focus, in_time_wait)
+        is_boxed, has_left_border = bool(self.styles.border_bottom[0]), bool(self.styles.border_left[0])
+        titles, line = (title, note, self.has_focus, in_time_wait), (self.max_title_width, is_boxed, has_left_border)
         # Many titles change with each sample. Textual's properties for titles are not used, because they would refresh
         # the whole pane each time.
-        if old == self._titles:
+        if (titles, line) == (self._titles, self._title_line):
             return
+        self._titles, self._title_line = titles, line
         self._changed.add(0)
-        if self.styles.border_bottom[0]:  # a box: Textual adds spaces around the titles
+        if is_boxed:  # Textual adds spaces around the titles
             self._border_title, self._border_subtitle = map(Content, map(self._terminal_text, (title, note)))
             self._changed.add(self.outer_size.height - 1)
             return
-        start = "" if self.styles.border_left[0] else " "  # if there is a left border, Textual adds the space
+        start = "" if has_left_border else " "  # if there is a left border, Textual adds the space
         shown = f"{start}{title} " if title else ""
         content = Content(self._terminal_text(shown))
         for at, sign in enumerate(shown):

@@ -1046,6 +1046,17 @@ def test_a_queue_over_its_limit_that_has_dropped_connections_is_critical(queue: 
     assert ("but accept queues are FULL" in " ".join(as_text(ledger).split())) == is_full
 
 
+def test_a_process_with_an_uncertain_number_of_open_files_does_not_hide_one_that_is_at_its_limit(
+    tmp_path: Path, run: Run
+) -> None:
+    estimated = process(11, "lowered", descriptors=1_500, limit=300)
+    lines = [process(10, "hoarder", descriptors=95, limit=100), estimated, "below\t11\t298\t94"]
+    root = str(tree_with_look(tmp_path, look_text(net(), group("whole:10"), group("whole:11"), *lines)))
+    found = run("--who", "--root", root, "nofile")
+    assert found.state == "CRITICAL"
+    assert "nofile 95.0 % (95 of 100 files in hoarder[10]" in found.text
+
+
 def test_with_a_look_the_line_names_the_process_that_is_at_its_limit(tmp_path: Path, run: Run) -> None:
     look = look_text(net(), group("whole:10"), process(10, "hoarder", descriptors=990, limit=1_000))
     root = str(tree_with_look(tmp_path, look))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from drive import (
     host_app,
     pane_lines,
     parse_cache_table,
+    resize,
     root_only,
     sample_tree,
     screen_text,
@@ -32,6 +34,7 @@ from textual.geometry import Size
 from tcptop.explanation.pages import PAGES
 from tcptop.screen.app import TcptopApp
 from tcptop.text.line import text_of
+from tcptop.widgets.cache_explanation_pane import CacheExplanationPane
 from tcptop.widgets.caches_pane import CachesPane
 from tcptop.widgets.explain_screen import ExplainPane, ExplainScreen
 from tcptop.widgets.figure_pane import FigurePane
@@ -214,6 +217,34 @@ async def test_the_row_of_the_cursor_is_marked() -> None:
         assert marked_rows(app) == [cache_names(app)[1]]
         await press_keys(pilot, "n")
         assert marked_rows(app) == ["sock_inode_cache"]
+
+
+@pytest.mark.parametrize("keys", [(), ("f11", "down", "f11")], ids=["resize", "zoom"])
+async def test_the_pane_beside_the_caches_has_the_attributes_as_soon_as_it_is_shown(keys: Sequence[str]) -> None:
+    """Attributes are read only for the cache that is explained, so a pane that appears must ask for them."""
+    size = (200, 60)
+    async with tree_app(tree("6.1-4n")).run_test(size=size if keys else (120, 40)) as pilot:
+        app = await wait_for_app(pilot)
+        await press_keys(pilot, *keys)
+        if not keys:
+            await resize(pilot, size)
+        shown = "\n".join(pane_lines(app, CacheExplanationPane))
+    async with tree_app(tree("6.1-4n")).run_test(size=size) as pilot:
+        app = await wait_for_app(pilot)
+        await press_keys(pilot, *keys[1:2])
+        assert shown == "\n".join(pane_lines(app, CacheExplanationPane))
+    assert "debugging" in shown
+
+
+@pytest.mark.parametrize("width", [90, 100, 150])
+async def test_the_titles_after_a_resize_are_those_of_a_start_at_this_size(width: int) -> None:
+    async with tree_app(tree("6.1-4n")).run_test(size=(120, 40)) as pilot:
+        app = await wait_for_app(pilot)
+        await resize(pilot, (width, 40))
+        resized = [line for line in screen_text(app).splitlines() if "─" in line]
+    async with tree_app(tree("6.1-4n")).run_test(size=(width, 40)) as pilot:
+        app = await wait_for_app(pilot)
+        assert resized == [line for line in screen_text(app).splitlines() if "─" in line]
 
 
 async def test_no_row_is_marked_while_another_pane_has_the_focus() -> None:
