@@ -25,7 +25,7 @@ from tcptop.accounting.slub_layout import CACHE_LINE_BYTES, WORD_BYTES, object_s
 from tcptop.kernel.architecture import ARCHITECTURES, UNKNOWN_ARCHITECTURE
 from tcptop.kernel.objects import KERNEL_OBJECTS, OBJECT_OF_CACHE, SLAB_CACHES, SOCKS, KernelObject
 from tcptop.kernel.release import release_numbers
-from tcptop.ledger import CacheLine, NodeCount, ObjectCost, Presence, SocketCost, fallback_factor
+from tcptop.ledger import CacheLine, HeldPart, NodeCount, ObjectCost, Presence, SocketCost, fallback_factor
 from tcptop.rates import elapsed_s, rate
 from tcptop.recall import Same
 from tcptop.snapshot import DAMAGED, Reading, SlabCount, SlabCounts, Slabinfo, SlabLinks, SlabRow, Snapshot, Sockstat
@@ -591,13 +591,15 @@ class CacheTable:
 
 
 class Costs:
-    """Results of `socket_cost` and of `object_costs`."""
+    """Results of `socket_cost`, `object_costs` and `held_objects`."""
 
     def __init__(self) -> None:
         self.of_socket: dict[tuple[tuple[str, float], ...], SocketCost] = {}
         """A key consists of pairs (name of a struct, share of the sockets that hold this struct)."""
         self.of_objects: dict[tuple[str, float], tuple[ObjectCost | str, ...]] = {}
         """A key is a pair (name of a struct, number of objects)."""
+        self.of_kind: dict[tuple[str, ...], tuple[HeldPart, ...]] = {}
+        """The parts of one object of a kind (`held_objects`), by family and structs."""
 
 
 @lru_cache(2)

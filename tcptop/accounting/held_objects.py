@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from math import inf
+from typing import Literal
 
 from tcptop.accounting.cache_table import CacheTable
 from tcptop.accounting.cgroup_vectors import cgroup_vector_costs, has_vectors
@@ -137,28 +138,40 @@ def _parts(
 ) -> Iterable[HeldPart]:
     """Yields the memory of one kind of object: the objects, and the memory cgroup vectors of the objects' slabs."""
     for family in (None, "ipv4", "ipv6"):
-        of_kind = [item for item in items if item.family == family]
+        of_kind = tuple([item for item in items if item.family == family])
         if not of_kind:
             continue
+        key = (family or "", *[item.struct for item in of_kind])
+        found = table.whole_costs.of_kind
+        if key not in found:
+            found[key] = tuple(_units(snapshot, table, of_kind, family))
         of_family = by_family.get(family or "", number)
-        known: list[ObjectCost] = []
-        all_known = True
-        for item in of_kind:
-            for cost in object_costs(snapshot, table, item, 1.0):
-                if isinstance(cost, ObjectCost):
-                    known.append(cost)
-                else:
-                    all_known = False
-                    yield HeldPart(item.struct, family, None, (), of_family, None, 1.0, False)
-        vectors, all_vectors_known = cgroup_vector_costs(snapshot, table, known)
-        for cost in (*known, *vectors):
-            cache = cost.cache if cost.object == CGROUP_VECTORS.struct else None
-            low = cost.object_bytes if cost.slab_bytes is None else cost.slab_bytes
-            high = inf if cost.slab_bytes is None else low if cost.high_slab_bytes is None else cost.high_slab_bytes
-            factor = table.fallback_factor(cost.cache)
-            is_read = cost.slab_bytes is not None and not cost.computed
-            rows = table.possible_rows(cost)
-            yield HeldPart(cost.object, family, cache, rows, of_family, Amount(low, high), factor, is_read)
-        all_known = all_known and all(cost.slab_bytes is not None for cost in known)
-        if not (all_known and all_vectors_known) and has_vectors(snapshot, table) is not False:
-            yield HeldPart(CGROUP_VECTORS.struct, family, UNKNOWN_CACHE, (), of_family, None, 1.0, False)
+        for unit in found[key]:
+            yield unit._replace(number=of_family)
+
+
+def _units(
+    snapshot: Snapshot, table: CacheTable, items: Sequence[KernelObject], family: Literal["ipv4", "ipv6"] | None
+) -> Iterable[HeldPart]:
+    """Yields the parts of objects of one family, without their number."""
+    known: list[ObjectCost] = []
+    all_known = True
+    for item in items:
+        for cost in object_costs(snapshot, table, item, 1.0):
+            if isinstance(cost, ObjectCost):
+                known.append(cost)
+            else:
+                all_known = False
+                yield HeldPart(item.struct, family, None, (), ZERO, None, 1.0, False)
+    vectors, all_vectors_known = cgroup_vector_costs(snapshot, table, known)
+    for cost in (*known, *vectors):
+        cache = cost.cache if cost.object == CGROUP_VECTORS.struct else None
+        low = cost.object_bytes if cost.slab_bytes is None else cost.slab_bytes
+        high = inf if cost.slab_bytes is None else low if cost.high_slab_bytes is None else cost.high_slab_bytes
+        factor = table.fallback_factor(cost.cache)
+        is_read = cost.slab_bytes is not None and not cost.computed
+        rows = table.possible_rows(cost)
+        yield HeldPart(cost.object, family, cache, rows, ZERO, Amount(low, high), factor, is_read)
+    all_known = all_known and all(cost.slab_bytes is not None for cost in known)
+    if not (all_known and all_vectors_known) and has_vectors(snapshot, table) is not False:
+        yield HeldPart(CGROUP_VECTORS.struct, family, UNKNOWN_CACHE, (), ZERO, None, 1.0, False)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from tcptop.accounting.contradictions.audit import FILES, Audit, find_failures
@@ -42,7 +43,8 @@ from tcptop.accounting.contradictions.memory_relations import (
 from tcptop.accounting.contradictions.reading_times import FREED_BYTES_PER_S, GROWTH_BYTES_PER_S, seconds_apart
 from tcptop.accounting.contradictions.relation import Facts, Machine, total
 from tcptop.accounting.machine import is_of_machine, release_of
-from tcptop.snapshot import CgroupMemory, FreeArea, Meminfo, Pagetypeinfo, Reading, Snapshot, Zone
+from tcptop.recall import Same
+from tcptop.snapshot import CgroupMemory, FreeArea, Meminfo, Pagetypeinfo, Reading, Snapshot, Zone, Zoneinfo
 
 MOMENT_SHARE, MOVED_BYTES = 4, 512 << 20
 """Parts of the allowed difference between amounts of memory in two files.
@@ -110,11 +112,7 @@ def check_zones(audit: Audit, facts: Facts) -> None:
     for source, texts in lacking.items():
         audit.mark(source, texts.values())
     if zoneinfo is not None:
-        failed: dict[Zone, str] = {}
-        for zone, _, sentence in find_failures(zoneinfo.zones, ZONE_RELATIONS, facts.machine):
-            failed.setdefault(zone, sentence)
-        for pair, _, sentence in find_failures(_protections(zoneinfo.zones), [PROTECTION_RELATION], facts.machine):
-            failed.setdefault(pair.zone, sentence)
+        failed = _failed_zones(Same(zoneinfo), facts.machine)
         if failed:
             unknown: dict[str, Any] = dict.fromkeys(Zone._fields[2:]) | {"protection_pages": ()}
             kept = tuple(zone._replace(**unknown) if zone in failed else zone for zone in zoneinfo.zones)
@@ -144,6 +142,18 @@ def check_zones(audit: Audit, facts: Facts) -> None:
         numbers = Orders(*map(_numbers, orders))
         sentences = [text for *_, text in find_failures([numbers], [ORDER_RELATION], facts.machine)]
         audit.mark("pagetypeinfo", sentences, types.value._replace(areas=()))
+
+
+@lru_cache(2)  # zoneinfo is read less often than buddyinfo
+def _failed_zones(zoneinfo: Same[Zoneinfo], machine: Machine) -> Mapping[Zone, str]:
+    """A sentence about each zone of zoneinfo that breaks a relation."""
+    zones = zoneinfo.value.zones
+    failed: dict[Zone, str] = {}
+    for zone, _, sentence in find_failures(zones, ZONE_RELATIONS, machine):
+        failed.setdefault(zone, sentence)
+    for pair, _, sentence in find_failures(_protections(zones), [PROTECTION_RELATION], machine):
+        failed.setdefault(pair.zone, sentence)
+    return failed
 
 
 def _failed_areas(audit: Audit, areas: Sequence[FreeArea], source: str, facts: Facts) -> dict[tuple[int, str], str]:
