@@ -179,6 +179,8 @@ class TcptopApp(MessageApp):
                 before, self.view = self.view, replace(self.view, panes=frozenset(screen.boxes))
                 if "explanation" in self.view.panes - before.panes and not self._explains:
                     self._ask_for_explained_beside()
+                if self.view.panes != before.panes:
+                    self.call_after_refresh(self._draw)  # some panes show what others leave out
 
     def on_resize(self, event: Resize) -> None:
         """Places the panes again for the new size of the terminal."""

@@ -236,17 +236,6 @@ async def test_the_pane_beside_the_caches_has_the_attributes_as_soon_as_it_is_sh
     assert "debugging" in shown
 
 
-@pytest.mark.parametrize("width", [90, 100, 150])
-async def test_the_titles_after_a_resize_are_those_of_a_start_at_this_size(width: int) -> None:
-    async with tree_app(tree("6.1-4n")).run_test(size=(120, 40)) as pilot:
-        app = await wait_for_app(pilot)
-        await resize(pilot, (width, 40))
-        resized = [line for line in screen_text(app).splitlines() if "─" in line]
-    async with tree_app(tree("6.1-4n")).run_test(size=(width, 40)) as pilot:
-        app = await wait_for_app(pilot)
-        assert resized == [line for line in screen_text(app).splitlines() if "─" in line]
-
-
 async def test_no_row_is_marked_while_another_pane_has_the_focus() -> None:
     async with tree_app(tree("6.1-4n")).run_test(size=LARGE) as pilot:
         app = await wait_for_app(pilot)

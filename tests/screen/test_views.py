@@ -597,3 +597,21 @@ async def test_the_share_of_tcp_mem_is_the_same_in_the_tcp_pane_and_in_the_limit
         [limit] = [line for line in pane_lines(app, LimitsPane) if line.startswith("tcp_mem")]
         assert line.endswith("tcp_mem 536.9 MiB (0 %)")
         assert " 0 % " in limit
+
+
+SIZES = [(60, 20), (80, 24), (90, 40), (120, 40), (160, 50), (200, 60)]
+
+
+@pytest.mark.parametrize("kernel", ["6.1-4n", slow("6.1-1n")])
+@pytest.mark.parametrize("first", [(80, 24), (120, 40), slow((200, 60)), slow((60, 20))], ids=str)
+async def test_a_screen_of_a_new_size_is_that_of_a_start_at_this_size(first: tuple[int, int], kernel: str) -> None:
+    folder = tree(kernel)
+    resized: list[str] = []
+    async with tree_app(folder).run_test(size=first) as pilot:
+        app = await wait_for_app(pilot)
+        for size in SIZES:
+            await resize(pilot, size)
+            resized.append(screen_text(app))
+    for size, shown in zip(SIZES, resized, strict=True):
+        async with tree_app(folder).run_test(size=size) as pilot:
+            assert shown == screen_text(await wait_for_app(pilot)), size
