@@ -131,7 +131,7 @@ class TcptopApp(MessageApp):
         """Queues keys, pasted texts and mouse events; handles every other event at once."""
         if isinstance(event, (InputEvent, Paste)) and not event.is_forwarded:
             self._keys.put(event)
-        else:
+        elif self.screen_stack or not isinstance(event, InputEvent):  # at the end, no screen takes a key
             await super().on_event(event)
 
     @property

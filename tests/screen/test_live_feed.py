@@ -355,6 +355,18 @@ async def test_keys_before_the_first_sample_wait_for_it(host: ScriptedHost, key:
         assert app._ledger is not None
 
 
+async def test_a_key_that_arrives_after_the_last_screen_has_closed_is_dropped(host: ScriptedHost) -> None:
+    app = host_app(host, 0.1)
+    async with app.run_test(size=LARGE):
+        stack = list(app._screen_stack)
+        app._screen_stack.clear()
+        for event in (Key("down", None), Key("i", "i")):
+            event._set_forwarded()
+            await app.on_event(event)
+        app._screen_stack.extend(stack)
+    assert app.return_code in (0, None)
+
+
 @pytest.mark.parametrize("key", ["q", "ctrl+c"])
 async def test_quitting_before_the_first_sample(monkeypatch: pytest.MonkeyPatch, host: ScriptedHost, key: str) -> None:
     monkeypatch.setattr(live_sampler, "PATIENCE_S", 1_000.0)
