@@ -224,7 +224,7 @@ def _check(
 def _limit_note(ledger: Ledger, limit: Limit) -> str:
     """The reason why a limit's use or state is unknown; may be empty."""
     if limit.maximum == 0 and limit.used is not None:
-        return ""
+        return "" if limit.state in ALARM_STATES else limit.note
     if limit.name == CGROUP_LIMIT and (limit.ratio is None or limit.used_is_at_most):
         return limit.note
     if limit.ratio is not None and limit.used_error is None:

@@ -229,7 +229,8 @@ def _ports(look: Look, limits: VerdictLimits) -> Iterator[Candidate]:
     """Verdicts on remote ports to which nearly as many sockets are open as there are local ports.
 
     A local port serves one socket to each address and port of a peer. A look does not count the sockets to each address
-    apart, so the number of sockets is an upper bound on the ports that are taken.
+    apart, nor those that bind(2) gave a port outside ip_local_port_range, so the number of sockets is an upper bound on
+    the ports that are taken.
     """
     here = {each.inode for each in look[0].namespaces if each.is_here and each.asked == "asked"}
     by_port: dict[int, list[HolderGroup]] = defaultdict(list)
@@ -241,8 +242,9 @@ def _ports(look: Look, limits: VerdictLimits) -> Iterator[Candidate]:
         if limits.local_ports and count >= PORTS_SHARE * limits.local_ports:
             most = "all" if count >= limits.local_ports else f"at most {grouped(count)}"
             text = (
-                f"{grouped(count)} sockets to :{port} take {most} of {counted(limits.local_ports, 'local port')} if to"
-                " one address: connect(2) to it fails with EADDRNOTAVAIL when all are taken"
+                f"{grouped(count)} sockets to :{port} take {most} of {counted(limits.local_ports, 'local port')} if all"
+                " are to one address, from ports of ip_local_port_range: connect(2) to it fails with EADDRNOTAVAIL when"
+                " all are taken"
             )
             pids = {group.holder.pid for group in groups if group.holder.kind == "process"}
             pid = pids.pop() if len(pids) == 1 else None

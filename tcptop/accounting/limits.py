@@ -542,6 +542,8 @@ def _ports(limits: SocketLimits, holders: "Holders | None", needs_look: str) -> 
         note = f"to :{port} of any address{_look_age(holders)}" if used else "no outgoing socket is here"
     elif holders is not None:
         note = lacks = "not all sockets of this network namespace were read"
+    if number == 0 and limits.reserved_ports is not None:
+        note = lacks = "all of ip_local_port_range are reserved: connect() chooses none"
     is_bound = bool(used)
     return _limit(
         "ports",

@@ -1191,8 +1191,9 @@ LIMIT_ENTRIES: tuple[Entry, ...] = (
         "ports",
         "The local ports from which connect(2) chooses; each is free again for another peer.",
         "When all are in use for one peer, connect(2) fails with EADDRNOTAVAIL. sysctl net.ipv4.ip_local_port_range"
-        " widens the range, less ip_local_reserved_ports; a further local address has all ports again. Only a look"
-        " at the sockets (W) shows how many are in use for one port, whatever the address.",
+        " widens the range, less ip_local_reserved_ports; a further local address has all ports again. A look at the"
+        " sockets (W) counts those to one port of a peer: at most so many are taken, as the sockets may be to several"
+        " addresses, or bound to ports outside the range.",
         "/proc/sys/net/ipv4/ip_local_port_range and ip_local_reserved_ports",
         ("ip_local_port_range", "ip_local_reserved_ports", "local port", "reserved port", "EADDRNOTAVAIL"),
     ),

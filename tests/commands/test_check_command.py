@@ -1057,6 +1057,15 @@ def test_a_process_with_an_uncertain_number_of_open_files_does_not_hide_one_that
     assert "nofile 95.0 % (95 of 100 files in hoarder[10]" in found.text
 
 
+def test_reserved_local_ports_are_the_reason_why_ports_are_not_checked(tmp_path: Path, run: Run) -> None:
+    root = tree_with_look(tmp_path, look_text(net(), group("whole:10"), process(10, "server")))
+    ports = {"proc/sys/net/ipv4/ip_local_port_range": "40000\t40009\n"}
+    reserved = {"proc/sys/net/ipv4/ip_local_reserved_ports": "40000-40009\n"}
+    found = run("--who", "--root", edited(root, {**ports, **reserved}), "ports")
+    assert found.state == "UNKNOWN"
+    assert "ports not known (all of ip_local_port_range are reserved: connect() chooses none)" in found.text
+
+
 def test_with_a_look_the_line_names_the_process_that_is_at_its_limit(tmp_path: Path, run: Run) -> None:
     look = look_text(net(), group("whole:10"), process(10, "hoarder", descriptors=990, limit=1_000))
     root = str(tree_with_look(tmp_path, look))
