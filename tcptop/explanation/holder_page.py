@@ -8,6 +8,7 @@ from heapq import nlargest
 from typing import NamedTuple
 
 from tcptop.explanation.holder_rows import (
+    CGROUP_COLUMNS,
     KIND_NAMES,
     Grouping,
     HolderRow,
@@ -15,6 +16,7 @@ from tcptop.explanation.holder_rows import (
     holder_rows,
     namespace_name,
     process_name,
+    short_cgroup,
 )
 from tcptop.explanation.holders_page import (
     PEER_HEADINGS,
@@ -38,6 +40,8 @@ MAX_ROWS = 12
 MARGIN = " "
 PAGE_GROUPINGS: Sequence[Grouping] = ("state", "port", "process", "cgroup", "netns", "user")
 LEAST = ("DROPS", "UNSENT", "UNREAD", "SLAB", "BUFFERS")
+FIGURES_AT_LEAST, ALL_FIGURES = 22, 64
+"""Columns of the terminal that the figures of a narrow and of a wide table take."""
 FIGURES = ("SOCKETS", "SLAB", "BUFFERS", "UNREAD", "UNSENT", "DROPS")
 LISTENERS = make_headings("SERVICE", "QUEUE", "LIMIT", "DROPS", "<NETNS", "<OWNER", least=("NETNS", "OWNER", "DROPS"))
 CGROUPS = make_headings("<CGROUP", "SOCK", "KERNEL")
@@ -231,7 +235,7 @@ def holder_page(
         rows = holder_rows(of_row, grouping, top=MAX_ROWS)
         if len(rows) > 1:
             tables += [EMPTY_LINE, *_table(grouping, rows, columns)]
-        elif rows[0].name != row.name:
+        elif rows[0].name != row.name or len(rows[0].name) > CGROUP_COLUMNS:
             lines += fact_lines(TITLES[grouping].lower(), rows[0].name, columns, FACT_WIDTH)
     for text in _process_texts(holders, row):
         lines += fact_lines("descriptors", text, columns, FACT_WIDTH)
@@ -239,7 +243,10 @@ def holder_page(
         lines += fact_lines("shared", text, columns, FACT_WIDTH)
     lines += _single_lines(single, columns) if single.asks else []
     lines += tables
-    for headings, cells in ((LISTENERS, _listener_cells(holders, row)), (CGROUPS, _cgroup_cells(holders, row))):
+    for headings, cells in (
+        (LISTENERS, _listener_cells(holders, row)),
+        (CGROUPS, _cgroup_cells(holders, row, columns)),
+    ):
         if cells:
             lines += [EMPTY_LINE, *_lines(headings, cells, columns)]
     return lines
@@ -320,7 +327,14 @@ def _table(by: Grouping, rows: Sequence[HolderRow], columns: int) -> list[Line]:
         *(Heading(title, importance=LEAST.index(title) if title in LEAST else None) for title in FIGURES),
     ]
     titles = [heading.title for heading in headings]
-    return _lines(headings, [holder_cells(row, by, titles) for row in rows], columns)
+    cells = [holder_cells(row, by, titles) for row in rows]
+    return _lines(headings, _with_short_cgroups(cells, columns) if by == "cgroup" else cells, columns)
+
+
+def _with_short_cgroups(cells: Sequence[Sequence[str]], columns: int) -> list[list[str]]:
+    """The cells of a table of cgroups, whose paths leave room for the figures."""
+    room = max(min(CGROUP_COLUMNS, columns - FIGURES_AT_LEAST), columns - ALL_FIGURES)
+    return [[short_cgroup(path, room), *figures] for path, *figures in cells]
 
 
 def _lines(headings: Sequence[Heading], cells: Sequence[Sequence[str]], columns: int) -> list[Line]:
@@ -354,12 +368,13 @@ def _one_listener(holders: Holders, listener: Listener) -> list[str]:
     ]
 
 
-def _cgroup_cells(holders: Holders, row: HolderRow) -> list[list[str]]:
+def _cgroup_cells(holders: Holders, row: HolderRow, columns: int) -> list[list[str]]:
     """The memory of the row's cgroups, without cgroups whose memory is unknown."""
     numbers = dict.fromkeys(group.cgroup for group in row.groups)
     known = [(number, holders.cgroup_of[number]) for number in numbers if number in holders.cgroup_of]
-    return [
+    cells = [
         [cgroup_name(holders, number), units.short_size(cgroup.sock_bytes), units.short_size(cgroup.kernel_bytes)]
         for number, cgroup in known[:MAX_ROWS]
         if cgroup.sock_bytes is not None or cgroup.kernel_bytes is not None
     ]
+    return _with_short_cgroups(cells, columns)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import inf
@@ -193,6 +194,42 @@ def cgroup_name(holders: Holders, number: int) -> str:
     if cgroup is not None:
         return cgroup.path
     return f"gone {number}" if holders.cgroups_visible else f"not visible here {number}"
+
+
+CONTAINER_ID = re.compile(r"[0-9a-f]{32,}")
+"""Matches the id of a container in the name of its cgroup, such as `cri-containerd-<64 digits>.scope`."""
+ID_DIGITS = 12
+"""Number of digits of a container's id that are shown, as by `docker ps` and `crictl ps`."""
+CGROUP_COLUMNS = 40
+"""Width of a column of cgroups if there is room; the least in which the type and the id of each container fit."""
+
+
+def cgroup_variants(path: str, mark: str = "…") -> list[str]:
+    """The path of a cgroup, and shorter variants that keep its end, where `mark` stands for what is left out.
+
+    The id of a container stays in every variant, and with it what is below the container's cgroup, so that two
+    containers never look alike.
+    """
+    names = [CONTAINER_ID.sub(lambda found: f"{found[0][:ID_DIGITS]}{mark}", name) for name in path.split("/")]
+    ids = [(at, found) for at, name in enumerate(path.split("/")) if (found := CONTAINER_ID.search(name))]
+    at = ids[-1][0] if ids else len(names) - 1
+    variants = [path, *([path_of_ids] if (path_of_ids := "/".join(names)) != path else [])]
+    variants += (f"{mark}/{'/'.join(names[start:])}" for start in range(2, at + 1))
+    if not ids:
+        return [*variants, names[-1] or path]
+    below = names[at + 1 :]
+    end = "" if not below else f"/{below[-1]}" if len(below) == 1 else f"/{mark}/{below[-1]}"
+    found = ids[-1][1]
+    digits = found[0][:ID_DIGITS]
+    containers = (names[at], f"{found.string[: found.start()]}{digits}{mark}", f"{digits}{mark}")
+    variants += (f"{container}{end}" for container in containers)
+    return [*variants, f"{digits[: ID_DIGITS // 2]}{mark}{end}"] if end else variants
+
+
+def short_cgroup(path: str, columns: int, mark: str = "…") -> str:
+    """The first variant of a cgroup's path that fits; if none fits, the last one, which is too wide."""
+    variants = cgroup_variants(path, mark)
+    return next((text for text in variants if len(text) <= columns), variants[-1])
 
 
 def user_name(holders: Holders, uid: int | None) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from heapq import nlargest
 from math import inf
 
-from tcptop.explanation.holder_rows import Grouping, HolderRow, SortKey, holder_rows
+from tcptop.explanation.holder_rows import CGROUP_COLUMNS, Grouping, HolderRow, SortKey, holder_rows
 from tcptop.ledger import Amount
 from tcptop.ledger.holders import ONE_LOOK, QUIET_KINDS, Holders, HolderVerdict
 from tcptop.snapshot.socket_table import SocketRow
@@ -30,7 +30,6 @@ TITLES: Mapping[Grouping, str] = {
 LOADED_NOW = "loaded now"
 """Value of `Holders.module`."""
 
-MAX_NAME_COLUMNS = 40
 MAX_CGROUP_COLUMNS = 32
 IN_NO_DUMP = " in no dump: "
 """Words of the part of `missing` that counts the sockets in no dump."""
@@ -43,7 +42,7 @@ def holder_headings(by: Grouping, sort: SortKey = "memory") -> list[Heading]:
     sorted.
     """
     columns = [
-        Heading(TITLES[by], left=True, min_width=12, max_width=MAX_NAME_COLUMNS),
+        Heading(TITLES[by], left=True, min_width=12, max_width=CGROUP_COLUMNS),
         Heading("OWNER", left=True, importance=6, max_width=24),
         Heading("STATE", left=True, importance=20, max_width=12),
         Heading("SERVICE", left=True, importance=19, max_width=13),

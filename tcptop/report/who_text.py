@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tcptop.explanation.holder_rows import Grouping, HolderRow, SortKey
+from tcptop.explanation.holder_rows import CGROUP_COLUMNS, Grouping, HolderRow, SortKey, short_cgroup
 from tcptop.explanation.holders_page import (
     PEERS_ARE_NETWORKS,
     ROW_HEADINGS,
+    TITLES,
     filled_columns,
     holder_cells,
     holder_headings,
@@ -20,10 +21,12 @@ from tcptop.ledger.holders import Holders
 from tcptop.snapshot.socket_table import SocketRow
 from tcptop.text.ascii import report_to_ascii
 from tcptop.text.line import paragraph, text_of
-from tcptop.text.table import cut_text, plain_table, split_table
+from tcptop.text.table import MIN_CUT_CHARACTERS, cut_text, plain_table, split_table
 
 COLUMNS = 120
 """Width of the report if standard output is no terminal."""
+SORTED_COLUMNS = 18
+"""Width that a table of cgroups leaves to the column by which it is sorted."""
 
 
 def rows_as_text(rows: Sequence[SocketRow], columns: int | None) -> str:
@@ -55,8 +58,15 @@ def who_lines(
     # A cell that is cut ends in two dots. An ellipsis would become three dots in ASCII, and would not fit into the
     # column.
     limits = [heading.max_width or columns for heading in headings]
+    if by == "cgroup":
+        limits[0] = max(MIN_CUT_CHARACTERS, min(CGROUP_COLUMNS, columns - SORTED_COLUMNS))
+    shown = [heading.title for heading in headings]
     cells = [
-        [cut_text(report_to_ascii(text), limit) for text, limit in zip(texts, limits, strict=True)] for texts in cells
+        [
+            cut_text(report_to_ascii(short_cgroup(text, limit, "..") if title == TITLES["cgroup"] else text), limit)
+            for text, limit, title in zip(texts, limits, shown, strict=True)
+        ]
+        for texts in cells
     ]
     lines = [
         title_text(holders, by, sort),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence, Sized
 from typing import Any, get_args
@@ -58,6 +59,9 @@ NOT_OF_ANOTHER_ROOT = (
     "sockets are asked of the kernel with the processes of tcptop's own /proc, not with those of --root;"
     " run tcptop who without it, in the host: nsenter -t 1 -a"
 )
+MAX_PATH_CHARACTERS = 4096
+"""PATH_MAX. Paths of the cgroups of containers may have the same first 150 characters."""
+NUMBERED = re.compile(r"\d+|.* \(\d+\)")
 NO_NETLINK = frozenset({errno.EACCES, errno.EPERM, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT})
 """Errors that socket(2) or a request returns if seccomp, a sandbox or the kernel forbids sock_diag."""
 
@@ -174,22 +178,33 @@ class _Parser:
 
     def table(self) -> SocketTable:
         """The socket table that the collected lines form."""
+        paths = {number: cgroup.path for number, cgroup in self._cgroup_of.items()}
         return SocketTable(
             self._took_us,
             self._module,
             self._scope,
             *self._processes,
-            tuple(self._namespaces),
+            self._named_namespaces(),
             tuple(each for each in self._listeners if self._has_namespace(each)),
             tuple(each for each in self._groups if self._has_namespace(each)),
             self._process_of,
-            self._cgroup_of,
-            self._user_of,
+            {number: self._cgroup_of[number]._replace(path=path) for number, path in _apart(paths).items()},
+            _apart(self._user_of),
             tuple(self._shared),
             self._unread_threads,
             tuple(self._hidden_by),
             # Early versions did not record it; a container seldom sees all cgroups.
             self._scope != "container" if self._cgroups_visible is None else self._cgroups_visible,
+        )
+
+    def _named_namespaces(self) -> tuple[SocketNamespace, ...]:
+        """The network namespaces; no two of them have the same name, and none has the name of tcptop's own, `here`."""
+        names = _apart({each.inode: each.name for each in self._namespaces if each.inode is not None and each.name})
+        return tuple(
+            each
+            if each.inode not in names
+            else each._replace(name=names[each.inode] if each.name != "here" else f"here ({each.inode})")
+            for each in self._namespaces
         )
 
     def strays(self) -> int:
@@ -325,7 +340,9 @@ class _Parser:
     def _add_cgroup(self, columns: list[str]) -> None:
         number, sock, kernel, path = columns
         _refuse_more(self._cgroup_of, "cgroup")
-        self._cgroup_of[_count(number)] = SocketCgroup(printable_name(path), _known(sock), _known(kernel))
+        self._cgroup_of[_count(number)] = SocketCgroup(
+            printable_name(path, MAX_PATH_CHARACTERS), _known(sock), _known(kernel)
+        )
 
     def _add_user(self, columns: list[str]) -> None:
         uid, name = columns
@@ -368,6 +385,19 @@ def _count(text: str, most: int = MAX_BYTES) -> int:
     if number > most:
         raise ValueError("more than its counter holds")
     return number
+
+
+def _apart(name_of: Mapping[int, str]) -> dict[int, str]:
+    """The names by number, each of them once, because they are keys of rows and labels of metrics.
+
+    The number follows a name that several numbers have. It also follows a name that looks like a number or like a name
+    with its number, so that no such name equals another one.
+    """
+    times = Counter(name_of.values())
+    return {
+        number: f"{name} ({number})" if times[name] > 1 or NUMBERED.fullmatch(name) else name
+        for number, name in name_of.items()
+    }
 
 
 def _refuse_more(collected: Sized, kind: str) -> None:

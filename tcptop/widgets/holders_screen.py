@@ -14,6 +14,7 @@ from textual.events import Click, Key
 from tcptop.explanation.holder_page import TCP_INFO, SingleSockets, holder_page, warned_columns
 from tcptop.explanation.holder_rows import (
     BY_PROCESS,
+    CGROUP_COLUMNS,
     GROUPINGS,
     QUEUE_OF,
     SORTS,
@@ -21,8 +22,10 @@ from tcptop.explanation.holder_rows import (
     HolderRow,
     RowFilter,
     SortKey,
+    cgroup_variants,
     holder_rows,
     row_asks,
+    short_cgroup,
 )
 from tcptop.explanation.holders_page import (
     TITLES,
@@ -218,7 +221,8 @@ class HoldersPane(ScrollPane):
         if self._shows_foot:
             parts[1] = "verdicts and sums"
         elif self._opened is not None:
-            parts[1] = f"{self.choice.by} {self._opened_name}"
+            name = self._opened_name
+            parts[1] = f"{self.choice.by} {short_cgroup(name, CGROUP_COLUMNS) if self.choice.by == 'cgroup' else name}"
         elif self.choice.text:
             parts[1] += f", with {self.choice.text!r}"
         return TITLE_SEPARATOR.join(parts)
@@ -717,16 +721,10 @@ def owner_variants(name: str, width: int) -> list[str]:
     return [*names, f"queue[{number}"] if is_queue else names
 
 
-def path_ends(path: str, _: int = 0) -> list[str]:
-    """The path, then the path with more and more of its first names replaced by `…`, and then only its last name."""
-    names = path.split("/")
-    return [path, *(f"…/{'/'.join(names[start:])}" for start in range(2, len(names))), names[-1] or path]
-
-
 VARIANTS: Mapping[str, Callable[[str, int], Sequence[str]]] = {
     "OWNER": owner_variants,
     "PROCESS": owner_variants,
-    "CGROUP": path_ends,
+    "CGROUP": lambda path, _: cgroup_variants(path),
     "SERVICE": lambda text, _: [text, text.replace("many ports", "many")],
 }
 """For each column, a function that gives shorter variants of a cell's text, the longest first."""

@@ -515,3 +515,87 @@ def test_the_charge_without_segments_of_zerocopy_is_what_is_queued(
             assert (low == high == figures["buffer_bytes"]) is is_charged
         if not is_charged:  # every socket of the machine is in the look, so the counter bounds their charge below, too
             assert (low, high) == (100_000 * 4096 - (8 << 20), 100_000 * 4096 + (8 << 20))
+
+
+POD = "3f5c1a2b_9d1e_4c77_8a52_0b1c2d3e4f5"
+IDS = ("0123456789ab" + "c" * 52, "1123456789ab" + "c" * 52)
+DEEP = f"/docker/{'e' * 64}/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-pod{POD}0.slice"
+
+
+@pytest.fixture(
+    params=[
+        [f"/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod{POD}0.slice/cri-containerd-{{}}.scope"] * 2,
+        [f"{DEEP}/cri-containerd-{{}}.scope"] * 2,
+        [f"/kubepods/burstable/pod{POD}{pod}/{{}}" for pod in "01"],
+        [f"{DEEP}/docker-{{}}.scope/system.slice/nginx.service"] * 2,
+        ["/machine.slice/libpod-{}.scope/container"] * 2,
+        ["/system.slice/docker-{}.scope"] * 2,
+    ],
+    ids=["pod", "pod below a container", "cgroupfs", "systemd in a container", "podman", "docker"],
+)
+def containers(request: pytest.FixtureRequest) -> list[str]:
+    """The paths of the cgroups of two containers."""
+    return [path.format(digits) for path, digits in zip(request.param, IDS, strict=True)]
+
+
+def tree_of_containers(folder: Path, paths: Sequence[str]) -> Path:
+    lines = [net(HERE, inuse=330)]
+    for number, path in enumerate(paths):
+        pid = 10 + number
+        lines += [group(f"whole:{pid}", 30 + 270 * number, cgroup=70 + number), process(pid, "nginx")]
+        lines.append(cgroup(70 + number, path, 4096 + number, 8192))
+    return tree_with_look(folder, look_text(*lines))
+
+
+def test_containers_with_long_paths_are_apart(
+    containers: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tree_of_containers(tmp_path / "tree", containers)
+    found = looked(capsys, root, "--by", "cgroup")
+    kept = {row["name"]: (row["cgroup"], row["sockets"], row["cgroup_sock_bytes"]) for row in found["rows"]}
+    assert kept == {containers[0]: (containers[0], 30, 4096), containers[1]: (containers[1], 300, 4097)}
+    assert {each["cgroup"]["path"] for each in found["groups"]} == {*containers}
+
+
+@pytest.mark.parametrize("columns", [40, 50, 80, 120, 200])
+@pytest.mark.parametrize("by", ["cgroup", "owner"])
+def test_a_narrow_table_has_the_id_of_each_container(
+    by: str,
+    columns: int,
+    containers: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    root = tree_of_containers(tmp_path, containers)
+    monkeypatch.setattr("tcptop.commands.who.terminal_columns", lambda: columns)
+    text = run(capsys, "who", "--root", root, "--by", by)
+    lines = text.splitlines()[2:5]
+    assert max(map(len, lines)) <= columns
+    if by == "cgroup" or columns >= 120:
+        assert ["CGROUP" in lines[0], *(IDS[at][: 12 if columns >= 80 else 6] in lines[2 - at] for at in (0, 1))] == [
+            True
+        ] * 3
+
+
+def test_names_that_several_have_get_their_numbers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    long = "a" * 5000
+    lines = (
+        *(net(HERE), net(5, here=False, name="a" * 99 + "x"), net(6, here=False, name="a" * 99 + "y")),
+        net(7, here=False, name="here"),
+        *(group(f"whole:{10 + number}", number + 1, cgroup=70 + number, uid=number) for number in range(4)),
+        *(group("whole:10", number, namespace=number) for number in (5, 6, 7)),
+        *(process(10 + number) for number in range(4)),
+        *(cgroup(70, f"/{long}x"), cgroup(71, f"/{long}y"), cgroup(72, "/b (73)"), cgroup(73, "/b")),
+        *("user\t0\tanna", "user\t1\tanna", f"user\t2\t{long}x", f"user\t3\t{long}y"),
+    )
+    root = tree_with_look(tmp_path, look_text(*lines))
+    cgroups = names(looked(capsys, root, "--by", "cgroup"))
+    assert len(cgroups) == 5
+    assert {"/b (73) (72)", "/b"} < {*cgroups}
+    assert {name[-6:] for name in cgroups} > {"a… (70)"[-6:], "a… (71)"[-6:]}
+    assert len(names(looked(capsys, root, "--by", "user"))) == 4
+    assert {"anna (0)", "anna (1)"} < {*names(looked(capsys, root, "--by", "user"))}
+    namespaces = names(looked(capsys, root, "--by", "netns"))
+    assert len(namespaces) == 4
+    assert {"here", "here (7)"} < {*namespaces}

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from exporters import GUARD_S, PROJECT, command, free_port, port_of, run_exporter, started, wait_for_port
-from made_look import group, look_text, net, process, tree_with_look
+from made_look import cgroup, group, look_text, net, process, tree_with_look
 from recorded import each_recording, ledger, tree
 
 from tcptop.commands.exporter import DEFAULT_LISTEN, PORT, is_loopback, parse_address
@@ -223,6 +223,22 @@ def test_segments_that_are_queued_without_a_charge_are_no_lower_bound(tmp_path: 
         assert bounds == {"low": 100_000, "high": 861 * 4096 + (8 << 20)}
     assert "MSG_ZEROCOPY" in text
     assert '\ntcptop_state_buffers_charged_bytes{state="CLOSE_WAIT"} 1e+06' in text
+
+
+def test_containers_with_long_paths_have_metrics_of_their_own(tmp_path: Path) -> None:
+    pod = "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod3f5c1a2b_9d1e_4c77_8a52_0b1c2d3e4f50.slice"
+    paths = [f"{pod}/cri-containerd-{digit * 64}.scope" for digit in "ab"]
+    lines = [net(inuse=330)]
+    for number, each in enumerate(paths):
+        lines += [group(f"whole:{10 + number}", 30 + 270 * number, cgroup=70 + number), cgroup(70 + number, each)]
+        lines.append(process(10 + number, "nginx"))
+    root = tree_with_look(tmp_path, look_text(*lines))
+    path = tmp_path / "tcptop.prom"
+    with started("--textfile", path, "--root", root, "--who", "--who-top", "5"):
+        wait_for_file(path)
+        text = path.read_text()
+    found = re.findall(r'(?m)^tcptop_owner_estimated_sockets{cgroup="(.*)",owner="nginx"} (.*)$', text)
+    assert {name: float(number) for name, number in found} == {paths[0]: 30, paths[1]: 300}
 
 
 def test_the_textfile_is_never_seen_half_written(tmp_path: Path) -> None:

@@ -761,3 +761,36 @@ def test_a_narrow_name_of_an_accept_queue_keeps_the_word(width: int, text: str) 
 def test_a_narrow_name_of_a_process_keeps_its_number() -> None:
     assert first_fitting(owner_variants("stuckapp[18018]", 12), 12) == "stuc…[18018]"
     assert first_fitting(owner_variants("queue of a listener", 14), 14) == "queue"
+
+
+POD_PATH = "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod3f5c1a2b_9d1e_4c77_8a52_0b1c2d3e4f50.slice"
+CONTAINER_NAMES = ("cri-containerd-{}.scope", "docker-{}.scope/system.slice/nginx.service", "{}/container")
+
+
+@pytest.mark.parametrize("name", CONTAINER_NAMES, ids=["scope", "systemd in a container", "folder in a container"])
+@pytest.mark.parametrize("width", [40, 60, 80, 120, 200])
+async def test_containers_with_long_paths_are_apart(folder: Path, width: int, name: str) -> None:
+    ids = ["0123456789ab" + "c" * 52, "1123456789ab" + "c" * 52]
+    paths = [f"{POD_PATH}/{name.format(digits)}" for digits in ids]
+    lines = [net(inuse=330)]
+    for number, path in enumerate(paths):
+        lines += [group(f"whole:{10 + number}", 30 + 270 * number, cgroup=70 + number), process(10 + number, "nginx")]
+        lines.append(cgroup(70 + number, path, 4096, 8192))
+    (folder / SOCKETS).write_text(look_text(*lines))
+    async with tree_app(folder).run_test(size=(width, 40)) as pilot:
+        app = await open_holders(pilot, "right", "right")
+        rows = shown(app)[1:3]
+        for row, digits in zip(rows, reversed(ids), strict=True):
+            assert digits[: 12 if width >= 200 else 6] in row
+        for path in (paths[1], paths[0]):
+            await pilot.press("enter")
+            await pilot.pause()
+            page = shown(app)
+            start = next(at for at, line in enumerate(page) if line.startswith(" cgroup "))
+            end = next(at for at, line in enumerate(page) if at > start and not line.startswith("   "))
+            assert "".join(line[13:].strip() for line in page[start:end]) == path
+            assert width < 80 or any(
+                path.split("/")[4].removeprefix("cri-containerd-")[:6] in line for line in page[end:]
+            )
+            await pilot.press("escape", "down")
+            await pilot.pause()
