@@ -76,7 +76,7 @@ def lines_of_slabinfo(
             _line_of_slabinfo(
                 row,
                 shown,
-                merged.more_aliases(row.name, shown),
+                merged.more_aliases(row.name),
                 sizes.get(row.name) if len(shown) == 1 else None,
                 per_second(active_before.get(row.name), elapsed_s, row.active_objects),
                 page_bytes,

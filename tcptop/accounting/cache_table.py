@@ -461,7 +461,7 @@ class CacheTable:
             return row._replace(
                 name=name,
                 aliases=aliases_of(name, names),
-                more_aliases=self._names.more_aliases(name, names),
+                more_aliases=self._names.more_aliases(name),
                 objects_of=(OBJECT_OF_CACHE[name].struct,),
                 in_catalogue=True,
                 object_size_bytes=object_size,
@@ -489,7 +489,7 @@ class CacheTable:
             name=name,
             row=None if merged else name,
             aliases=aliases_of(name, names),
-            more_aliases=self._names.more_aliases(name, names),
+            more_aliases=self._names.more_aliases(name),
             objects_of=(OBJECT_OF_CACHE[name].struct,),
             in_catalogue=True,
             shared=merged or not OBJECT_OF_CACHE[name].tcp_only,

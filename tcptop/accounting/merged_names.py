@@ -18,6 +18,7 @@ class MergedNames:
     def __init__(self, links: SlabLinks | None) -> None:
         self.group_of, self._names_of = (links.group_of, links.names_of) if links else ({}, {})
         self._shown_names = {group: _names_to_show(names) for group, names in self._names_of.items()}
+        self._more_aliases: dict[str, int] = {}
 
     def every_name(self, name: str) -> tuple[str, ...]:
         """The names of all caches that are merged with a given cache, including the given cache."""
@@ -30,9 +31,13 @@ class MergedNames:
         """
         return self._shown_names.get(self.group_of.get(name, ""), (name,))
 
-    def more_aliases(self, name: str, names: tuple[str, ...]) -> int:
+    def more_aliases(self, name: str) -> int:
         """The number of caches that are merged with a given cache but missing in the cache's list of aliases."""
-        return max(0, len(self.every_name(name)) - 1 - len(aliases_of(name, names)))
+        found = self._more_aliases.get(name)
+        if found is None:
+            listed = aliases_of(name, self.names_sharing(name))
+            found = self._more_aliases[name] = max(0, len(self.every_name(name)) - 1 - len(listed))
+        return found
 
     def size_of_group(self, name: str) -> int | None:
         """The size of an object in a merged cache in bytes, from the name of its folder; None if unknown."""

@@ -7,7 +7,7 @@ from tcptop.accounting.machine import may_be_newer, node_count, release_of
 from tcptop.accounting.slub_layout import max_idle_objects
 from tcptop.kernel.objects import OBJECT_OF_CACHE
 from tcptop.recall import Same
-from tcptop.snapshot import SlabRow, Snapshot
+from tcptop.snapshot import Slabinfo, SlabRow, Snapshot
 
 PARTIAL_SLABS_SINCE = (5, 16)
 """First kernel release that limits a CPU's partial list by the number of slabs on the list.
@@ -33,6 +33,12 @@ Slabinfo counts the objects of a child cache in the row of the parent cache, but
 MISSED_SHARE = 64
 """If sysfs shows all objects of a row but 1/MISSED_SHARE, the row has no objects of child caches: the difference may
 come from sockets that were closed between the reads of slabinfo and sysfs."""
+
+
+@lru_cache(2)
+def row_names(slabinfo: Same[Slabinfo]) -> tuple[str, ...]:
+    """The names of all rows, which stay the same as long as no cache is created or destroyed."""
+    return tuple([row.name for row in slabinfo.value.rows])
 
 
 def may_have_child_caches(snapshot: Snapshot) -> bool:

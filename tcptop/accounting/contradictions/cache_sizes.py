@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
+from tcptop.accounting.slabinfo_rows import row_names
 from tcptop.kernel.objects import SOCKS
 from tcptop.recall import Same
-from tcptop.snapshot import Protocols, Slabinfo, SlabLinks, SlabSize, SlabSizes, Snapshot
+from tcptop.snapshot import Protocols, SlabLinks, SlabSize, SlabSizes, Snapshot
 
 
 class CacheSizes(NamedTuple):
@@ -30,7 +31,7 @@ def find_sizes(snapshot: Snapshot) -> CacheSizes:
     return _find_sizes(
         Same(snapshot.slab_sizes.value),
         Same(snapshot.slab_links.value),
-        Same(snapshot.slabinfo.value),
+        None if snapshot.slabinfo.value is None else row_names(Same(snapshot.slabinfo.value)),
         Same(snapshot.protocols.value),
     )
 
@@ -39,7 +40,7 @@ def find_sizes(snapshot: Snapshot) -> CacheSizes:
 def _find_sizes(
     sizes: Same[SlabSizes | None],
     links: Same[SlabLinks | None],
-    slabinfo: Same[Slabinfo | None],
+    names_of_rows: tuple[str, ...] | None,
     protocols: Same[Protocols | None],
 ) -> CacheSizes:
     by_name = protocols.value.by_name if protocols.value else {}
@@ -53,7 +54,7 @@ def _find_sizes(
         for name, size in caches.items()
         if size.object_size_bytes is not None and name not in merged
     }
-    rows = _sizes_of_rows(caches, links.value, slabinfo.value)
+    rows = _sizes_of_rows(caches, links.value, names_of_rows)
     return CacheSizes(
         struct_bytes=structs | protocol_bytes,
         step_bytes={name: size.slab_size_bytes for name, size in rows.items() if size.slab_size_bytes is not None},
@@ -64,7 +65,7 @@ def _find_sizes(
 
 
 def _sizes_of_rows(
-    caches: Mapping[str, SlabSize], links: SlabLinks | None, slabinfo: Slabinfo | None
+    caches: Mapping[str, SlabSize], links: SlabLinks | None, names_of_rows: tuple[str, ...] | None
 ) -> dict[str, SlabSize]:
     """The sizes in sysfs, by the name of a cache, or by the name of the slabinfo row of several merged caches.
 
@@ -73,11 +74,11 @@ def _sizes_of_rows(
     out.
     """
     found = dict(caches)
-    if links is None or slabinfo is None:
+    if links is None or names_of_rows is None:
         return found
     merged = {folder: size for name, size in found.items() if (folder := links.group_of.get(name, "")).startswith(":")}
     rows_of: dict[str, set[str]] = {}
-    for row in slabinfo.rows:
-        if (folder := links.group_of.get(row.name, "")) in merged:
-            rows_of.setdefault(folder, set()).add(row.name)
+    for name in names_of_rows:
+        if (folder := links.group_of.get(name, "")) in merged:
+            rows_of.setdefault(folder, set()).add(name)
     return {name: merged[group] for group, names in rows_of.items() if len(names) == 1 for name in names} | found

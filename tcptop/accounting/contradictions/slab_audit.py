@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 from functools import lru_cache
 
 from tcptop.accounting.contradictions.audit import Audit, find_failures
@@ -34,7 +34,7 @@ from tcptop.accounting.contradictions.slab_relations import (
 from tcptop.accounting.kmalloc_names import kmalloc_size_bytes
 from tcptop.accounting.machine import is_of_machine, may_be_newer, release_of
 from tcptop.accounting.slab_bytes import slab_bytes
-from tcptop.accounting.slabinfo_rows import may_have_child_caches, unique_rows
+from tcptop.accounting.slabinfo_rows import may_have_child_caches, row_names, unique_rows
 from tcptop.accounting.socket_counts import file_count_error
 from tcptop.kernel.objects import (
     DENTRY,
@@ -109,7 +109,7 @@ def check_rows(audit: Audit, facts: Facts) -> dict[str, frozenset[Doubt]]:
         _add_doubts(audit, doubts, name, kinds, sentence)
     snapshot = audit.snapshot
     if snapshot.slabinfo.state in ("ok", "late"):
-        files = Same(slabinfo), Same(snapshot.slab_links.value), Same(snapshot.protocols.value)
+        files = row_names(Same(slabinfo)), Same(snapshot.slab_links.value), Same(snapshot.protocols.value)
         audit.mark("slabinfo", _lost_rows(*files, Same(snapshot.sysctls.value)))
     sentences = _rows_beyond_slab(audit, slabinfo, facts.machine)
     audit.mark("slabinfo", sentences)
@@ -276,20 +276,18 @@ Failures = tuple[tuple[str, tuple[str, ...], str], ...]
 
 
 @Recall  # most rows do not change from one slabinfo to the next
-def _failures_of_row(row: SlabRow, machine: Machine) -> Failures:
-    return tuple(
-        (row.name, relation.doubts, sentence) for _, relation, sentence in find_failures([row], ROW_RELATIONS, machine)
-    )
+def _failures_of_row(row: SlabRow, sizes: Same[CacheSizes], machine: Machine) -> Failures:
+    failures = [(relation.doubts, sentence) for _, relation, sentence in find_failures([row], ROW_RELATIONS, machine)]
+    if row.name in sizes.value.struct_bytes or row.name in sizes.value.step_bytes:
+        broken = find_failures([row], NAMED_ROW_RELATIONS, sizes.value)
+        failures += [(relation.doubts, sentence) for _, relation, sentence in broken]
+    return tuple((row.name, *each) for each in failures)
 
 
 @lru_cache(2)  # slabinfo is read less often than other files
 def _failures_of_rows(slabinfo: Same[Slabinfo], sizes: Same[CacheSizes], machine: Machine) -> Failures:
     _failures_of_row.begin_round()
-    failures = [failure for row in slabinfo.value.rows for failure in _failures_of_row(row, machine)]
-    sized = sizes.value.struct_bytes.keys() | sizes.value.step_bytes.keys()
-    named = [row for row in slabinfo.value.rows if row.name in sized]
-    broken = find_failures(named, NAMED_ROW_RELATIONS, sizes.value)
-    failures += [(row.name, relation.doubts, sentence) for row, relation, sentence in broken]
+    failures = [failure for row in slabinfo.value.rows for failure in _failures_of_row(row, sizes, machine)]
     same = find_failures(_same_names(slabinfo.value), [SAME_NAME_RELATION], machine)
     failures += [(row.name, relation.doubts, sentence) for row, relation, sentence in same]
     return tuple(failures)
@@ -369,7 +367,7 @@ def _estimates_free_objects(snapshot: Snapshot) -> bool:
 
 @lru_cache(2)  # these files are read seldom
 def _lost_rows(
-    slabinfo: Same[Slabinfo],
+    rows: tuple[str, ...],
     links: Same[SlabLinks | None],
     protocols: Same[Protocols | None],
     sysctls: Same[Sysctls | None],
@@ -379,12 +377,12 @@ def _lost_rows(
     if release is None:
         return ()
     merges = sysctls.value is None or sysctls.value.merges_caches
-    rows = _rows_of_caches(slabinfo.value, links.value, protocols.value, release, merges)
-    return tuple(sentence for *_, sentence in find_failures(rows, [LOST_ROW_RELATION], None))
+    caches = _rows_of_caches(frozenset(rows), links.value, protocols.value, release, merges)
+    return tuple(sentence for *_, sentence in find_failures(caches, [LOST_ROW_RELATION], None))
 
 
 def _rows_of_caches(
-    slabinfo: Slabinfo, links: SlabLinks | None, protocols: Protocols | None, release: Release, merges: bool
+    rows: Set[str], links: SlabLinks | None, protocols: Protocols | None, release: Release, merges: bool
 ) -> list[RowOfCache]:
     """The caches of the catalogue that this kernel certainly has; for each cache, whether slabinfo has its row.
 
@@ -392,7 +390,6 @@ def _rows_of_caches(
     """
     names_of_protocols = protocols.by_name if protocols else {}
     group_of = links.group_of if links else {}
-    rows = {row.name for row in slabinfo.rows}
     # In a saved tree, links of /sys/kernel/slab may be missing. All links count as present if each slabinfo row has a
     # link of the same name.
     links_are_whole = rows <= group_of.keys()
