@@ -1477,7 +1477,8 @@ HOLDER_ENTRIES: tuple[Entry, ...] = (
         "CGROUP",
         "The cgroup of the process that made the socket, or its listener.",
         "The column is left out if every socket is in the root cgroup `/`. A cgroup that was removed is gone, with its"
-        " number. One outside the cgroup namespace is not visible here.",
+        " number. One outside the cgroup namespace is not visible here. A long path is shown by its end, with 12 digits"
+        " of a container's id.",
         "INET_DIAG_CGROUP_ID",
         ("gone",),
     ),
