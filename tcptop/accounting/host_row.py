@@ -22,6 +22,7 @@ from tcptop.accounting.limits import find_limits, states_by_use
 from tcptop.accounting.machine import machine_facts
 from tcptop.accounting.origin import origin_of
 from tcptop.accounting.page_size import page_size_bytes
+from tcptop.accounting.socket_average import buffers_per_socket
 from tcptop.accounting.socket_buffers import buffer_memory
 from tcptop.accounting.socket_counts import socket_counts
 from tcptop.accounting.tcp_memory import tcp_memory
@@ -84,6 +85,8 @@ class RowAccount:
             seldom = self._seldom = _find_seldom(snapshot, reads, seldom)
         facts, table, cost = seldom.facts, seldom.table, seldom.costs["full"]
         sockets = socket_counts(snapshot, table, seldom.page_bytes)
+        # The average and the counter that tcp_mem limits must be of one look.
+        cost = cost._replace(buffer_bytes_per_socket=buffers_per_socket(sockets, facts.cpus))
         events = self._find_events(snapshot)
         limits = find_limits(
             snapshot,

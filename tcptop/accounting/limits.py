@@ -379,7 +379,7 @@ def _tcp_mem(snapshot: Snapshot, sockets: SocketCounts, mode: AccountingMode, pe
             note = f"average not known: counter ± {size(error)}{' assumed' if assumed else ''}"
         elif error is None:
             note = "average not known: the error of the counter is not known"
-    elif not per_socket:
+    elif not per_socket or not sockets.buffer_bytes:
         note = "sockets have no buffers now"
     else:
         headroom = int(left // per_socket)

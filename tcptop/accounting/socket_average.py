@@ -238,7 +238,7 @@ def _full_average(
     return ConnectionCost(
         by_family=by_family,
         idle_bytes_per_socket=idle / allocated if now and idle is not None and allocated else None,
-        buffer_bytes_per_socket=_buffers_per_socket(sockets, cpus),
+        buffer_bytes_per_socket=buffers_per_socket(sockets, cpus),
         now_bytes=sum(each.bytes for each in now) if now else None,
         now_is_at_most=bool(now) and has_kernel_sockets(table),
         now_unknown_because=because,
@@ -387,7 +387,7 @@ def _surely_used_bytes(line: CacheLine) -> float:
     return max(0, line.active_objects - line.idle_error_objects) * (line.present_share_bytes or 0.0)
 
 
-def _buffers_per_socket(sockets: SocketCounts, cpus: int | None) -> float | None:
+def buffers_per_socket(sockets: SocketCounts, cpus: int | None) -> float | None:
     """Bytes of socket buffers per socket.
 
     The result is None if there are few sockets, or if only an upper bound on the bytes is known.

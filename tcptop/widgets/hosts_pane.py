@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import ClassVar, NamedTuple
 
 from textual.binding import Binding, BindingType
@@ -328,18 +329,23 @@ def row_line(look: HostLook, layout: Columns, columns: int, interval_s: float) -
 
 
 def total_line(looks: Sequence[HostLook], layout: Columns, columns: int) -> Line:
-    """The number of machines that answer, followed by the sums of their figures."""
+    """The number of machines that answer, followed by the sums of their figures.
+
+    A sum that is wider than its column begins before the column, and moves the sums before it to the left.
+    """
     rows = answering_rows(looks)
-    cells: list[tuple[str, int]] = [
-        ("" if column.total is None else column.total(rows) if rows else units.UNKNOWN, width)
-        for column, width in layout.shown
-    ]
-    name = f" {count_text(looks)}"
-    texts = [f"{GAP}{text:>{width}}" for text, width in cells]
+    ends = accumulate((len(GAP) + width for _, width in layout.shown), initial=layout.name_width + 1)
+    next(ends)
+    sums: list[tuple[int, str]] = []
+    limit = columns
+    for (column, _), end in reversed([*zip(layout.shown, ends, strict=True)]):
+        text = "" if column.total is None else column.total(rows) if rows else units.UNKNOWN
+        if text:
+            start = min(end, limit) - cell_width(text)
+            sums.insert(0, (start, text))
+            limit = start - len(GAP)
     # If the first column has no sum, the number of machines may extend into its cell.
-    if layout.shown and layout.shown[0][0].total is None:
-        width = layout.name_width + 1 + len(texts[0])
-        name, texts = fit_text(name, width, width_of=cell_width), texts[1:]
-    else:
-        name = fit_text(name, layout.name_width + 1, width_of=cell_width)
-    return crop_line(((f"{name}{''.join(texts)}", "strong"),), columns)
+    line = fit_text(f" {count_text(looks)}", max(0, limit), width_of=cell_width).rstrip()
+    for start, text in sums:
+        line += " " * (start - cell_width(line)) + text
+    return crop_line(((line, "strong"),), columns)

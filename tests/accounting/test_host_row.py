@@ -73,3 +73,23 @@ def test_less_is_read_and_parsed_than_for_a_report() -> None:
     assert len(kept.rows) < len(seen.slabinfo.value.rows) / 2
     assert all(getattr(seen, name).value is None for name in NOT_FOR_A_ROW)
     assert whole.snmp.value is not None
+
+
+@pytest.mark.parametrize("pages", [0, 16, 3_000, 30_000, 70_000])
+def test_tcp_mem_has_the_average_of_the_same_look_as_the_counter(pages: int) -> None:
+    """Between two full reads only the counters are read: an old average with a new counter would be of no moment."""
+    _, seen = samples(tree("6.1-4n", "halfclosed"))
+    value = seen.sockstat.value
+    assert value is not None
+    assert value.allocated
+    assert value.buffer_units
+    rows = RowAccount()
+    rows.row(seen)
+    later = seen._replace(sockstat=seen.sockstat._replace(value=value._replace(buffer_units=pages)))
+    [limit] = [limit for limit in rows.row(later).limits.rows if limit.name == "tcp_mem"]
+    assert limit.used == pages * 4096
+    assert limit.maximum is not None
+    if limit.headroom_sockets is None:
+        assert pages < 1_000, "the counter's error hides the average"
+    else:
+        assert limit.headroom_sockets <= (limit.maximum // 4096 - pages) * value.allocated / pages

@@ -18,6 +18,8 @@ from tcptop.ledger import ALARM_STATES
 from tcptop.ledger.host_row import HostLook, HostRow
 from tcptop.screen.hosts_app import HostsApp
 from tcptop.settings.file import NO_SETTINGS, Settings
+from tcptop.text.line import text_of
+from tcptop.widgets.hosts_pane import fit_table, total_line
 
 SIZES = [(40, 12), (60, 20), (80, 24), (120, 40), (200, 60)]
 REFUSED = "ssh: connect to host web22 port 22: Connection refused"
@@ -209,3 +211,18 @@ def test_a_row_keeps_its_place_for_a_while_and_the_cursor_its_host() -> None:
         assert app.pane.cursor == chosen
 
     run((120, 40), states, act)
+
+
+@pytest.mark.parametrize("sockets", [16_001, 300_001])
+@pytest.mark.parametrize("buffer_share", [0.0, 0.5])
+def test_the_sums_are_whole_at_every_width(sockets: int, buffer_share: float) -> None:
+    one = row("6.1-4n", "halfclosed", buffer_share)
+    one = one._replace(sockets=one.sockets._replace(allocated=sockets))
+    fleet = [HostLook(f"sdup{number:02}", one, 0.5) for number in range(41)]
+    for columns in range(40, 201):
+        layout = fit_table(fleet, columns)
+        line = text_of(total_line(fleet, layout, columns))
+        sums = [column.total([one] * 41) for column, _ in layout.shown if column.total is not None]
+        assert len(line) <= columns
+        for total in sums:
+            assert total in line, (columns, total, line)
