@@ -118,6 +118,10 @@ class Layout(NamedTuple):
         return [heading.title for heading in self.headings]
 
 
+NARROWEST_GAP = " "
+"""With this gap, numbers of two columns could look like one, since digits are grouped by spaces."""
+
+
 def fit_columns(
     headings: Sequence[Heading],
     rows: Sequence[Sequence[str]],
@@ -150,7 +154,8 @@ def fit_columns(
     widths = [min(width, heading.max_width or width) for width, heading in zip(widths, headings, strict=True)]
     visible = list(range(len(headings)))
     while True:
-        layout = Layout(headings, visible, widths, gap, width_of)
+        parted = separate_numbers(rows, widths, visible) if gap == NARROWEST_GAP else widths
+        layout = Layout(headings, visible, parted, gap, width_of)
         if columns is None or layout.width <= columns:
             return layout
         if narrow_gap:

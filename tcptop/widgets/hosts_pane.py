@@ -36,7 +36,7 @@ from tcptop.explanation.host_rows import (
 from tcptop.ledger.host_row import HostLook
 from tcptop.text import units
 from tcptop.text.line import EMPTY_LINE, Line, Piece, Role, text_of
-from tcptop.text.table import fit_text
+from tcptop.text.table import DIGIT_GROUP, fit_text
 from tcptop.widgets.cell_width import cell_width, crop_line, first_fitting_line, join_ends, line_width, shorten_line
 from tcptop.widgets.key_line import KeyHint, key_line
 from tcptop.widgets.pane import Pane
@@ -343,7 +343,8 @@ def total_line(looks: Sequence[HostLook], layout: Columns, columns: int) -> Line
         if text:
             start = min(end, limit) - cell_width(text)
             sums.insert(0, (start, text))
-            limit = start - len(GAP)
+            # Behind a single space, three digits could belong to the sum before them.
+            limit = start - len(GAP) - bool(DIGIT_GROUP.match(text))
     # If the first column has no sum, the number of machines may extend into its cell.
     line = fit_text(f" {count_text(looks)}", max(0, limit), width_of=cell_width).rstrip()
     for start, text in sums:

@@ -10,7 +10,9 @@ from recorded import ledger
 
 from tcptop.snapshot import Snapshot
 from tcptop.text import units
-from tcptop.widgets.buddy_pane import BuddyPane
+from tcptop.text.line import text_of
+from tcptop.view.choices import Choices
+from tcptop.widgets.buddy_pane import BlockRow, BuddyPane, block_lines, body_lines
 
 KERNEL = "6.1-1n"
 
@@ -94,3 +96,13 @@ async def test_a_nodes_zone_says_node_where_it_fits(size: tuple[int, int], label
         app = await wait_for_app(pilot)
         text = app.query_one(BuddyPane).text_to_copy()
         assert f"\n{label} " in text
+
+
+@pytest.mark.parametrize("kernel", ["6.1-4n", "6.1-8n", "5.10-4n", "6.12-arm64-16k-4n"])
+def test_counts_of_two_columns_never_look_like_one_number(kernel: str) -> None:
+    """Elsewhere digits are grouped by spaces, so that `3 949` would read as 3949 blocks."""
+    figures = ledger(kernel, "established")
+    for columns in range(40, 121):
+        rows = [row for row in body_lines(figures, Choices(), columns, with_nodes=False) if isinstance(row, BlockRow)]
+        for line in block_lines(rows, figures, Choices(), columns):
+            assert not re.search(r"\d \d{3}(?!\d)", text_of(line)), (columns, text_of(line))
