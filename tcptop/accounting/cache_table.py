@@ -1,8 +1,7 @@
 """Table of slab caches: the sizes and counts of each cache, and the slabinfo row that counts each catalogue object."""
 
 import re
-from collections.abc import Hashable, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
 from math import ceil
 from typing import NamedTuple
 
@@ -12,8 +11,9 @@ from tcptop.accounting.cache_lines import (
     lines_of_slabinfo,
     without_doubted,
 )
+from tcptop.accounting.kept_costs import KeptCosts, costs_kept_for
 from tcptop.accounting.kmalloc_names import kmalloc_names_by_size, kmalloc_size_bytes
-from tcptop.accounting.merged_names import MergedNames, aliases_of
+from tcptop.accounting.merged_names import aliases_of, merged_names
 from tcptop.accounting.slab_bytes import fallback_slabs, known_slab_bytes, slab_share_bytes
 from tcptop.accounting.slabinfo_rows import (
     are_in_child_caches,
@@ -25,7 +25,7 @@ from tcptop.accounting.slub_layout import CACHE_LINE_BYTES, WORD_BYTES, object_s
 from tcptop.kernel.architecture import ARCHITECTURES, UNKNOWN_ARCHITECTURE
 from tcptop.kernel.objects import KERNEL_OBJECTS, OBJECT_OF_CACHE, SLAB_CACHES, SOCKS, KernelObject
 from tcptop.kernel.release import release_numbers
-from tcptop.ledger import CacheLine, HeldPart, NodeCount, ObjectCost, Presence, SocketCost, fallback_factor
+from tcptop.ledger import CacheLine, NodeCount, ObjectCost, Presence, fallback_factor
 from tcptop.rates import elapsed_s, rate
 from tcptop.recall import Same
 from tcptop.snapshot import DAMAGED, Reading, SlabCount, SlabCounts, Slabinfo, SlabLinks, SlabRow, Snapshot, Sockstat
@@ -107,7 +107,7 @@ class CacheTable:
                 lines.append(unnamed)
         self.lines = tuple(lines)
         self._links_are_whole = links is not None and self._has_every_name(links)
-        self.costs = Costs()
+        self.costs = KeptCosts()
         """Results that hold for this table alone."""
         self.whole_costs = self._costs_of_last_table()
         """Results for whole objects, and for sockets of one family, which the next table may share."""
@@ -334,7 +334,7 @@ class CacheTable:
         """The TCP line of /proc/net/sockstat, read right after the counts from which `CacheLine.bytes` is computed."""
         return self.counts_reading.sockstat
 
-    def _costs_of_last_table(self) -> "Costs":
+    def _costs_of_last_table(self) -> KeptCosts:
         """The costs of the last table if no file has been read again on which costs depend; otherwise empty."""
         snapshot = self._snapshot
         slabinfo, modules, counts = snapshot.slabinfo, snapshot.security_modules, snapshot.slab_counts
@@ -352,7 +352,7 @@ class CacheTable:
             snapshot.contradictions,
             counts.value if self._sysfs_replaces_slabinfo or not self._is_whole else None,
         )
-        return _costs_of(
+        return costs_kept_for(
             *map(Same, values),
             *(slabinfo.state, slabinfo.reason, slabinfo.sockstat, snapshot.slab_links.reason),
             *(modules.state, counts.sockstat if self._sysfs_replaces_slabinfo else None),
@@ -588,29 +588,6 @@ class CacheTable:
             self._snapshot.slab_counts,
             lambda counts: counts.caches[name].objects_by_node.get(node, 0) if name in counts.caches else None,
         )
-
-
-class Costs:
-    """Results of `socket_cost`, `object_costs` and `held_objects`."""
-
-    def __init__(self) -> None:
-        self.of_socket: dict[tuple[tuple[str, float], ...], SocketCost] = {}
-        """A key consists of pairs (name of a struct, share of the sockets that hold this struct)."""
-        self.of_objects: dict[tuple[str, float], tuple[ObjectCost | str, ...]] = {}
-        """A key is a pair (name of a struct, number of objects)."""
-        self.of_kind: dict[tuple[str, ...], tuple[HeldPart, ...]] = {}
-        """The parts of one object of a kind (`held_objects`), by family and structs."""
-
-
-@lru_cache(2)
-def _costs_of(*_depend_on: Hashable) -> Costs:
-    return Costs()
-
-
-@lru_cache(2)  # the links change only if a cache is created or destroyed
-def merged_names(links: Same[SlabLinks | None]) -> MergedNames:
-    """The names of merged caches, from the links in /sys/kernel/slab."""
-    return MergedNames(links.value)
 
 
 def _object_sizes(snapshot: Snapshot) -> dict[str, int]:

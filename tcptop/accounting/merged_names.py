@@ -1,10 +1,12 @@
 """Names of merged caches: the caches that share a row of slabinfo and a folder in /sys/kernel/slab."""
 
 import re
+from functools import lru_cache
 from itertools import islice
 
 from tcptop.kernel.objects import OBJECT_OF_CACHE
 from tcptop.ledger import MAX_ALIASES
+from tcptop.recall import Same
 from tcptop.snapshot import SlabLinks
 
 GROUP_SIZE = re.compile(r":[A-Za-z]*-?(\d+)$")
@@ -43,6 +45,12 @@ class MergedNames:
         """The size of an object in a merged cache in bytes, from the name of its folder; None if unknown."""
         match = GROUP_SIZE.match(self.group_of.get(name, ""))
         return int(match[1]) if match else None
+
+
+@lru_cache(2)  # the links change only if a cache is created or destroyed
+def merged_names(links: Same[SlabLinks | None]) -> MergedNames:
+    """The names of merged caches, from the links in /sys/kernel/slab."""
+    return MergedNames(links.value)
 
 
 def _names_to_show(names: tuple[str, ...]) -> tuple[str, ...]:

@@ -361,7 +361,7 @@ SOCKET_ENTRIES: tuple[Entry, ...] = (
     ),
     Entry(
         "MPTCP",
-        "Multipath TCP: one connection over several paths, each with an ordinary TCP socket (a subflow).",
+        "Multipath TCP, in which one connection takes several paths, each with an ordinary TCP socket (a subflow).",
         "Its own sock comes on top of the socks of its subflows. Averages per socket and `who` count the subflows as"
         " sockets, and leave the MPTCP socks out. Programs in Go listen with MPTCP from Go 1.24 on, so that a few of"
         " these socks, and their slabs, are usual where nobody uses several paths.",
@@ -1126,7 +1126,7 @@ LIMIT_ENTRIES: tuple[Entry, ...] = (
     ),
     Entry(
         "ECONNREFUSED",
-        "The error of connect(2) if nobody listens at the port of the peer: the peer answers with a reset.",
+        "The error of connect(2) if no socket listens at the port of the peer, which answers with a reset.",
         "No limit here leads to it. A full accept queue drops the SYN, so that connect(2) waits and ends in ETIMEDOUT;"
         " a process at its nofile still listens, and its accept queue fills.",
         "net/ipv4/tcp_ipv4.c, tcp_v4_rcv(); connect(2)",

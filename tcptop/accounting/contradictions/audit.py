@@ -83,11 +83,10 @@ def find_failures(
 ) -> list[tuple[Item, Relation[Item, Context], str]]:
     """The broken relations, each with the checked item and a sentence about the contradiction."""
     return [
-        (item, relation, relation.sentence_on(item, figure, bound))
+        (item, relation, sentence)
         for item in items
         for relation in relations
-        for figure, bound in [relation.bounds(item, context)]
-        if figure is not None and bound is not None and figure > bound
+        if (sentence := relation.failure(item, context)) is not None
     ]
 
 

@@ -129,10 +129,6 @@ class Relation(Generic[Item, Context]):
         figure, bound = self.bounds(item, context)
         if figure is None or bound is None or figure <= bound:
             return None
-        return self.sentence_on(item, figure, bound)
-
-    def sentence_on(self, item: Item, figure: int, bound: int) -> str:
-        """The sentence about a figure that exceeds its bound."""
         sentence = self.sentence.format(item=item, figure=grouped(figure), bound=grouped(bound))
         return re.sub(r"(?<=\d),(?=\d{3})", " ", sentence)
 
