@@ -308,7 +308,7 @@ def test_a_rate_as_printed_is_no_option() -> None:
         ("EADDRNOTAVAIL", "ports", "connect(2) fails with EADDRNOTAVAIL"),
         ("ENOMEM", "ENOBUFS", "memory for a sock"),
         ("ENOBUFS", "ENOBUFS", "no memory left"),
-        ("ECONNREFUSED", "ECONNREFUSED", "nobody listens"),
+        ("ECONNREFUSED", "ECONNREFUSED", "no socket listens"),
         ("HighAtomic", "HighAtomic", "no room for slabs"),
         ("0 DMA32", "zone", "is the node"),
         ("ENTER", "ENTER", "explains what is selected"),
