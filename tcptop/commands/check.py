@@ -19,9 +19,11 @@ from tcptop.accounting.checks import (
     unchecked_limits,
     worst_state,
 )
+from tcptop.accounting.contradictions import without_contradictions
 from tcptop.accounting.growth import GAP_S, LENGTH_S, change_per_s
 from tcptop.accounting.ledger_before import ledger_before
 from tcptop.accounting.origin import continue_origin, origin_of
+from tcptop.accounting.page_size import page_size_bytes
 from tcptop.commands.common import (
     Parser,
     add_socket_table,
@@ -241,7 +243,7 @@ def _host_sample(options: argparse.Namespace, needs_growth: bool) -> Sample:
         time.sleep(delay_s)
         sampler.make_all_due()
         later = read_snapshot(sampler)
-    counts = [each.sockstat.value.allocated if each.sockstat.value else None for each in (snapshot, later)]
+    counts = [_allocated_sockets(each) for each in (snapshot, later)]
     times_s = [each.sockstat.taken_at_s or 0.0 for each in (snapshot, later)]
     if continue_origin(origin_of(snapshot), origin_of(later)) is None:
         return Sample(later, SocketGrowth(None, OTHER_ORIGIN))
@@ -269,14 +271,21 @@ def _replayed_sample(options: argparse.Namespace, needs_growth: bool) -> Sample:
         counts: list[float | None] = []
         for number, at_s in numbers[start:]:
             with suppress(OSError, ValueError):
-                count = recording.largest_counts(range(number, number + 1)).allocated
-                times_s.append(at_s)
-                counts.append(count)
+                count = _allocated_sockets(recording.snapshot(number))
+                if count is not None or number == index:
+                    times_s.append(at_s)
+                    counts.append(count)
     per_s = change_per_s(times_s, counts)
     reason = "it needs two samples that count the sockets, at most five minutes apart"
     if start and len(times_s) < 2:
         reason = OTHER_ORIGIN
     return Sample(snapshot, SocketGrowth(per_s, None if per_s is not None else reason), before)
+
+
+def _allocated_sockets(snapshot: Snapshot) -> int | None:
+    """TCP: alloc of /proc/net/sockstat, or None if it is not known or contradicts another file of the sample."""
+    sockstat = without_contradictions(snapshot, page_size_bytes(snapshot)).sockstat.value
+    return sockstat.allocated if sockstat else None
 
 
 def _growth_samples(recording: Recording, index: int) -> list[tuple[int, float]]:
