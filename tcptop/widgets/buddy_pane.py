@@ -357,7 +357,9 @@ def block_lines(rows: Sequence[BlockRow], ledger: Ledger, choices: Choices, colu
     page_bytes, slab_order = ledger.host.page_size_bytes, ledger.slab_order(choices.mode)
     orders = range(max((len(row.blocks or ()) for row in rows), default=0))
     block_page_bytes = page_bytes if choices.block_unit == "bytes" else None
-    for (most_dropped, min_width), digits in product(FITS, range(MAX_DIGITS, MIN_DIGITS - 1, -1)):
+    longest = max((len(str(count)) for row in rows for count in row.blocks or ()), default=0)
+    most_digits = MIN_DIGITS if block_page_bytes else max(MIN_DIGITS, min(MAX_DIGITS, longest))
+    for (most_dropped, min_width), digits in product(FITS, range(most_digits, MIN_DIGITS - 1, -1)):
         if not most_dropped and MIN_LABEL_WIDTH + len(orders) * (min_width + 1) + FREE_WIDTH > columns:
             continue  # the columns do not fit with any number of digits
         headings = [Heading("ZONE  TYPE", left=True, min_width=MIN_LABEL_WIDTH)]
