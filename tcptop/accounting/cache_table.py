@@ -17,8 +17,10 @@ from tcptop.accounting.merged_names import aliases_of, merged_names
 from tcptop.accounting.slab_bytes import fallback_slabs, known_slab_bytes, slab_share_bytes
 from tcptop.accounting.slabinfo_rows import (
     are_in_child_caches,
+    has_tunables,
     idle_error_objects,
     may_have_child_caches,
+    rows_named,
     unique_rows,
 )
 from tcptop.accounting.slub_layout import CACHE_LINE_BYTES, WORD_BYTES, object_step_bytes, slab_order
@@ -87,7 +89,7 @@ class CacheTable:
         """
         self._has_rows = slabinfo is not None
         self._is_whole = self._has_rows and snapshot.slabinfo.state in ("ok", "late")
-        self._is_slab_allocator = any(row.tunables_limit for row in rows)
+        self._is_slab_allocator = slabinfo is not None and has_tunables(Same(slabinfo.rows))
         self._may_have_child_caches = may_have_child_caches(snapshot)
         self._counts = self._usable_sysfs_counts()
         self._sysfs_replaces_slabinfo = bool(self._counts) and self._slabinfo_is_old()
@@ -424,7 +426,7 @@ class CacheTable:
         if bound is None or row.name not in SOCK_CACHES or sockstat is None or sockstat.allocated is None:
             return bound
         rows = self._snapshot.slabinfo.value.rows if self._snapshot.slabinfo.value is not None else ()
-        others = sum(each.active_objects for each in unique_rows(rows) if each.name in SOCK_CACHES - {row.name})
+        others = sum(each.active_objects for each in rows_named(unique_rows(rows), SOCK_CACHES - {row.name}))
         spare = row.active_objects + others - sockstat.allocated
         # More sockets than objects came after slabinfo was read, or contradict it: they say nothing of free objects.
         return bound if spare < 0 else min(bound, spare)

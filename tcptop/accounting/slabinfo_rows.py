@@ -1,6 +1,6 @@
 """Rows of slabinfo: one row for each catalogued cache, and the free objects that a row counts as active."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
 from tcptop.accounting.machine import may_be_newer, node_count, release_of
@@ -39,6 +39,18 @@ come from sockets that were closed between the reads of slabinfo and sysfs."""
 def row_names(slabinfo: Same[Slabinfo]) -> tuple[str, ...]:
     """The names of all rows, which stay the same as long as no cache is created or destroyed."""
     return tuple([row.name for row in slabinfo.value.rows])
+
+
+@lru_cache(2)
+def has_tunables(rows: Same[tuple[SlabRow, ...]]) -> bool:
+    """True if a row has tunables, which only the SLAB allocator sets."""
+    return any(row.tunables_limit for row in rows.value)
+
+
+@lru_cache(2)
+def pages_of_rows(rows: Same[tuple[SlabRow, ...]]) -> int:
+    """The pages of all slabs, if each has the preferred order."""
+    return sum([row.slabs * row.pages_per_slab for row in rows.value])
 
 
 def may_have_child_caches(snapshot: Snapshot) -> bool:
@@ -83,6 +95,20 @@ def _unique_rows(same: Same[tuple[SlabRow, ...]]) -> tuple[SlabRow, ...]:
         elif row.name in largest:
             unique.append(largest.pop(row.name))
     return tuple(unique)
+
+
+def rows_named(rows: tuple[SlabRow, ...], names: Iterable[str]) -> list[SlabRow]:
+    """The rows with one of these names, in the order of the file."""
+    places = _places_by_name(Same(rows))
+    return [rows[place] for place in sorted({place for name in names for place in places.get(name, ())})]
+
+
+@lru_cache(4)  # a search through thousands of rows for each figure would take long
+def _places_by_name(rows: Same[tuple[SlabRow, ...]]) -> Mapping[str, Sequence[int]]:
+    places: dict[str, list[int]] = {}
+    for place, row in enumerate(rows.value):
+        places.setdefault(row.name, []).append(place)
+    return places
 
 
 def idle_error_objects(snapshot: Snapshot, row: SlabRow, names: Iterable[str]) -> int | None:

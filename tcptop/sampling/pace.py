@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-REST_FACTOR = 200
-"""Minimum ratio: the pause after a read of a source ÷ the CPU time of reading and parsing. The reads of one source thus
-take at most 0.5 % of one CPU."""
+from tcptop.sources.source import REST_FACTOR
 
 FREE_PARSE_US = 2_000
 """If parsing a file takes at most this CPU time, the pause is not lengthened. On most machines, parsing takes less CPU
@@ -33,8 +31,8 @@ class _Record:
     next_s = 0.0
     rested_s = 0.0
     took_us = 0
-    cost_us = 0
-    """CPU time of the read, plus CPU time of parsing beyond FREE_PARSE_US."""
+    pause_s = 0.0
+    """Minimum pause after the read."""
     was_read = False
 
 
@@ -72,11 +70,18 @@ class Paces:
         return chosen
 
     def record_read(
-        self, name: str, started_s: float, ended_s: float, took_us: int, period_s: float, parse_us: int = 0
+        self,
+        name: str,
+        started_s: float,
+        ended_s: float,
+        took_us: int,
+        period_s: float,
+        parse_us: int = 0,
+        rest_factor: int = REST_FACTOR,
     ) -> None:
         """Records a finished read, sets the time of the next read, and charges the CPU time of the finished read.
 
-        CPU time of parsing beyond FREE_PARSE_US lengthens the pause.
+        The pause is at least `rest_factor` times the CPU time of the read and of parsing beyond FREE_PARSE_US.
         """
         if self.refilled_s is None:
             self.refilled_s = started_s
@@ -84,8 +89,8 @@ class Paces:
         record.took_us = took_us
         record.was_read = True
         record.next_s = started_s + period_s
-        record.cost_us = took_us + max(0, parse_us - FREE_PARSE_US)
-        record.rested_s = ended_s + record.cost_us * REST_FACTOR / 1e6
+        record.pause_s = (took_us + max(0, parse_us - FREE_PARSE_US)) * rest_factor / 1e6
+        record.rested_s = ended_s + record.pause_s
         if name not in self.outside_budget:
             self.charge(took_us)
 
@@ -97,7 +102,7 @@ class Paces:
 
     def period_s(self, name: str, wanted_s: float) -> float:
         """The actual period of a source: `wanted_s`, or a longer period if the source's last read was expensive."""
-        return max(wanted_s, self._record(name).cost_us * REST_FACTOR / 1e6)
+        return max(wanted_s, self._record(name).pause_s)
 
     def make_due(self, name: str) -> None:
         """Makes a source due now, even if its pause has not ended or the budget is used up.

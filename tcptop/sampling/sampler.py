@@ -235,10 +235,15 @@ class Sampler:
             wanted_s = max(wanted_s, SELDOM_INTERVALS * self.interval_s)
         if is_lost:
             wanted_s = self.interval_s
-        self._paces.record_read(source.name, fetched.started_s, ended_s, took_us, wanted_s, fetched.parse_us)
+        self._paces.record_read(
+            source.name, fetched.started_s, ended_s, took_us, wanted_s, fetched.parse_us, source.pace.rest_factor
+        )
         self._paces.charge(fetched.sockstat_us)
         self.total_read_us += took_us + fetched.sockstat_us
+        last: AnyReading = self._readings.get(source.name, NOT_READ)
         reading = reading._replace(
+            # Results are kept for as long as a value is the same object.
+            value=last.value if last.value == reading.value else reading.value,
             every_s=self._paces.period_s(source.name, wanted_s) if self.host.identity.live else None,
             before=self._before(source),
         )

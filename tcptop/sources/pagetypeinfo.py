@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from tcptop.kernel.release import release_numbers
 from tcptop.snapshot import Pageblocks, Pagetypeinfo, TypedFreeArea
 from tcptop.sources.source import (
-    EVERY_FIVE_SECONDS,
     MAX_NODES,
     MAX_ORDERS,
+    REST_FACTOR,
     Damage,
     FileSource,
+    Pace,
     first_of_each,
     parse_count,
     parse_node,
@@ -32,13 +33,14 @@ MAX_TYPES = 32
 class PagetypeinfoSource(FileSource[Pagetypeinfo]):
     """A source that is read every five seconds, and only while figures from the file are shown.
 
-    Reading is expensive: the kernel walks free lists and pageblocks under zone->lock.
+    Reading is expensive, and stops allocations from the zone: the kernel walks free lists and pageblocks under
+    zone->lock, without interrupts. The reads thus take at most 0.25 % of one CPU.
     """
 
     name = "pagetypeinfo"
     paths = (PATH,)
     max_lines = 32 * MAX_NODES
-    pace = EVERY_FIVE_SECONDS
+    pace = Pace(min_period_s=5.0, rest_factor=2 * REST_FACTOR)
     needs_release = True
 
     def off_reason(self, kernel_release: str | None) -> str | None:

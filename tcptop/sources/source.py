@@ -26,16 +26,20 @@ class Damage(NamedTuple):
     what: str
 
 
-class Pace(NamedTuple):
-    """The minimum times between two reads of a source.
+REST_FACTOR = 200
+"""Minimum ratio: the pause after a read of a source ÷ the CPU time of reading and parsing. The reads of one source thus
+take at most 0.5 % of one CPU."""
 
-    The sampler waits longer after a read that took much CPU time.
-    """
+
+class Pace(NamedTuple):
+    """The minimum times between two reads of a source."""
 
     min_period_s: float = 0.0
     """Minimum time from one read to the next; 0 means one read at every interval of the screen."""
     retry_s: float = 30.0
     """Minimum time to the next read after the file was missing, refused, empty or unreadable."""
+    rest_factor: int = REST_FACTOR
+    """Minimum ratio: the pause after a read ÷ the CPU time of reading and parsing."""
 
 
 MAX_LINE_CHARACTERS = 16 << 10

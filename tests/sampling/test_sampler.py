@@ -144,6 +144,34 @@ def test_an_expensive_source_rests() -> None:
     assert len(host.read_times_s("proc/buddyinfo")) >= 290, "cheap sources continue"
 
 
+def test_a_read_that_stops_allocations_rests_twice_as_long() -> None:
+    """Of a large machine, pagetypeinfo takes at most 0.25 % of a CPU; a cheap one is read every five seconds."""
+    host = machine(pagetypeinfo=40_000)
+    run_sampler(host, sampler_on(host), 600)
+    times = host.read_times_s("proc/pagetypeinfo")
+    assert 30 <= len(times) <= 38  # about one in 16 s
+    for before_s, after_s in itertools.pairwise(times):
+        assert after_s - (before_s + 0.04) >= 400 * 0.04
+    assert len(host.read_times_s("proc/slabinfo")) >= 590
+
+
+def test_a_file_that_reads_the_same_gives_the_same_object() -> None:
+    """Results are kept for as long as a value is the same object."""
+    host = machine()
+    sampler = sampler_on(host)
+    values = []
+    for active in (100, 100, 101, 100):
+        host.files["proc/slabinfo"] = slabinfo(active)
+        sampler.make_all_due()
+        read_due(sampler)
+        values.append(sampler.snapshot().slabinfo.value)
+    first, again, changed, back = values
+    assert first is again
+    assert changed is not None
+    assert changed.rows[0].active_objects == 101
+    assert back == first
+
+
 @pytest.mark.quick_cases(2)
 @pytest.mark.parametrize(
     "costs_us",

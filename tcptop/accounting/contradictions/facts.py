@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Sequence
+from functools import lru_cache
 
 from tcptop.accounting.contradictions.cache_sizes import find_sizes
 from tcptop.accounting.contradictions.reading_times import (
@@ -13,9 +14,10 @@ from tcptop.accounting.contradictions.reading_times import (
 )
 from tcptop.accounting.contradictions.relation import MAX_MEMORY_BYTES, Facts, Machine, with_later_sockets
 from tcptop.accounting.machine import node_count
-from tcptop.accounting.slabinfo_rows import idle_error_objects, unique_rows
+from tcptop.accounting.slabinfo_rows import has_tunables, idle_error_objects, row_names, rows_named, unique_rows
 from tcptop.accounting.socket_counts import file_count_error
 from tcptop.kernel.objects import FILE, MINI_SOCKETS, NF_CONN, REQUEST_SOCKS, SOCKS, KernelObject
+from tcptop.recall import Same
 from tcptop.snapshot import SlabLinks, Snapshot, Zone
 
 DRIFT_PAGES_PER_CPU = 125
@@ -32,7 +34,7 @@ def find_machine(snapshot: Snapshot, page_bytes: int | None) -> Machine:
     return Machine(
         page_bytes=page_bytes,
         memory_bytes=min(memory_bytes or MAX_MEMORY_BYTES, MAX_MEMORY_BYTES),
-        is_slub=slabinfo is not None and not any(row.tunables_limit for row in slabinfo.rows),
+        is_slub=slabinfo is not None and not has_tunables(Same(slabinfo.rows)),
         drift_pages=_drift_pages(snapshot),
         has_nodes=snapshot.topology.value is not None and len(snapshot.topology.value.nodes) > 1,
     )
@@ -140,7 +142,7 @@ def _objects(snapshot: Snapshot, objects: Sequence[KernelObject], field: str) ->
     if slabinfo.value is None or slabinfo.state not in ("ok", "late"):
         return None
     names = cache_names(objects)
-    rows = [row for row in slabinfo.value.rows if row.name in names]
+    rows = rows_named(slabinfo.value.rows, names)
     if not any(row.name in objects[0].caches for row in rows):
         return None
     objects_of_rows = sum(row.objects for row in rows)
@@ -164,11 +166,17 @@ def flow_count(snapshot: Snapshot, miscounted: Collection[str]) -> int | None:
     slabinfo = snapshot.slabinfo
     if slabinfo.value is None or slabinfo.state not in ("ok", "late"):
         return None
-    per_namespace = re.compile(NF_CONN.name_in_namespace or "")
-    rows = [row for row in slabinfo.value.rows if row.name in NF_CONN.caches or per_namespace.fullmatch(row.name)]
+    rows = rows_named(slabinfo.value.rows, _flow_caches(row_names(Same(slabinfo.value))))
     if not rows or any(row.name in miscounted for row in rows):
         return None
     return sum(row.objects for row in rows)
+
+
+@lru_cache(2)  # the names seldom change
+def _flow_caches(names: Sequence[str]) -> frozenset[str]:
+    """The names of the caches of tracked flows."""
+    is_per_namespace = re.compile(NF_CONN.name_in_namespace or "").fullmatch
+    return frozenset(name for name in names if name in NF_CONN.caches or is_per_namespace(name))
 
 
 def _sockets_with_file(snapshot: Snapshot, miscounted: Collection[str]) -> int | None:
@@ -193,7 +201,7 @@ def _sockets_with_inode(snapshot: Snapshot, miscounted: Collection[str]) -> int 
     if slabinfo.value is None or slabinfo.state not in ("ok", "late"):
         return None
     names = cache_names(REQUEST_SOCKS)
-    rows = [row for row in slabinfo.value.rows if row.name in names]
+    rows = rows_named(slabinfo.value.rows, names)
     if not rows or names & set(miscounted):
         return None
     if protocols is not None and any(
@@ -219,7 +227,7 @@ def max_files(snapshot: Snapshot, miscounted: Collection[str]) -> int | None:
     if slabinfo is None or cpus is None or not are_of_one_moment(snapshot, "socket_limits", "slabinfo"):
         return None
     names = names_of_rows(snapshot.slab_links.value, FILE.caches)
-    row = next((row for row in unique_rows(slabinfo.rows) if row.name in names), None)
+    row = next(iter(rows_named(unique_rows(slabinfo.rows), names)), None)
     return None if row is None or row.name in miscounted else row.objects + file_count_error(cpus)
 
 
@@ -234,7 +242,7 @@ def names_of_rows(links: SlabLinks | None, caches: Collection[str]) -> set[str]:
 def _min_files(snapshot: Snapshot, miscounted: Collection[str]) -> int | None:
     """Lower bound on the open files in slabinfo; None if the cache of struct file does not have its own row."""
     slabinfo, links = snapshot.slabinfo.value, snapshot.slab_links.value
-    row = next((row for row in unique_rows(slabinfo.rows) if row.name in FILE.caches), None) if slabinfo else None
+    row = next(iter(rows_named(unique_rows(slabinfo.rows), FILE.caches)), None) if slabinfo else None
     if row is None or row.name in miscounted:
         return None
     if links is not None and len(links.names_of.get(links.group_of.get(row.name, ""), ())) > 1:

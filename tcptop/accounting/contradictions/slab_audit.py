@@ -34,7 +34,7 @@ from tcptop.accounting.contradictions.slab_relations import (
 from tcptop.accounting.kmalloc_names import kmalloc_size_bytes
 from tcptop.accounting.machine import is_of_machine, may_be_newer, release_of
 from tcptop.accounting.slab_bytes import slab_bytes
-from tcptop.accounting.slabinfo_rows import may_have_child_caches, row_names, unique_rows
+from tcptop.accounting.slabinfo_rows import may_have_child_caches, pages_of_rows, row_names, rows_named, unique_rows
 from tcptop.accounting.socket_counts import file_count_error
 from tcptop.kernel.objects import (
     DENTRY,
@@ -81,7 +81,7 @@ def check_socket_rows(audit: Audit, facts: Facts, doubts: dict[str, frozenset[Do
     The doubtful numbers of the row are added to `doubts`.
     """
     slabinfo, names = audit.snapshot.slabinfo.value, cache_names([SOCKET_ALLOC])
-    rows = [row for row in unique_rows(slabinfo.rows) if row.name in names] if slabinfo else []
+    rows = rows_named(unique_rows(slabinfo.rows), names) if slabinfo else []
     for row, relation, sentence in find_failures(rows, SOCKET_ROW_RELATIONS, facts):
         _add_doubts(audit, doubts, row.name, relation.doubts, sentence)
 
@@ -142,7 +142,7 @@ def _rows_beyond_slab(audit: Audit, slabinfo: Slabinfo, machine: Machine) -> lis
     bound = slab + machine.drift_pages * page_bytes + int(slab * UNEXPLAINED_SHARE + apart_s * GROWTH_BYTES_PER_S)
     # The first sum takes little time. The first sum is an upper bound, because some slabs may be smaller than the
     # preferred order. The exact sum is computed only if the first sum exceeds the bound.
-    if sum([row.slabs * row.pages_per_slab for row in slabinfo.rows]) * page_bytes <= bound:
+    if pages_of_rows(Same(slabinfo.rows)) * page_bytes <= bound:
         return []
     size = sum([slab_bytes(*row[2:3], row.slabs, *row[3:6], page_bytes) for row in unique_rows(slabinfo.rows)])
     sums = [RowsInSlab(size, slab, bound)]
@@ -228,7 +228,7 @@ def _caches_of_modules(snapshot: Snapshot) -> list[CacheOfModules]:
     modules, slabinfo, links = snapshot.security_modules.value, snapshot.slabinfo.value, snapshot.slab_links.value
     if modules is None or unknown_security_modules(filter(None, modules.names)):
         return []
-    names = {row.name for row in slabinfo.rows if row.name in LSM_CACHES} if slabinfo else set()
+    names = {row.name for row in rows_named(slabinfo.rows, LSM_CACHES)} if slabinfo else set()
     names |= {name for name in LSM_CACHES if name in links.group_of} if links else set()
     release = None if may_be_newer(snapshot) else release_of(snapshot)
     with_file_blob = {
@@ -305,7 +305,8 @@ def _cache_pairs(snapshot: Snapshot, machine: Machine) -> dict[str, CachePair]:
     is_whole = not may_have_child_caches(snapshot)
     rows: dict[str, SlabRow] = {}
     if slabinfo is not None and apart_s is not None:
-        rows = {row.name: row for row in unique_rows(slabinfo.rows)}
+        names = counts.caches if counts else ()
+        rows = {row.name: row for row in rows_named(unique_rows(slabinfo.rows), names)}
     pairs: dict[str, CachePair] = {}
     for name, count in counts.caches.items() if counts else ():
         row = rows.get(name)
@@ -351,7 +352,7 @@ def _active_counts(snapshot: Snapshot, facts: Facts) -> list[ActiveCount]:
             for names in [names_of_rows(snapshot.slab_links.value, caches)]
         ),
     ):
-        rows = [row for row in unique if row.name in names]
+        rows = rows_named(unique, names)
         is_estimated = _estimates_free_objects(snapshot) and any(row.slabs > MAX_COUNTED_SLABS for row in rows)
         if not is_estimated and any(row.name in needed for row in rows):
             active = sum(row.active_objects for row in rows)
