@@ -645,34 +645,37 @@ def memory_use_text(ledger: Ledger, mode: AccountingMode) -> str:
 
     USED is MemTotal less MemAvailable (mm/show_mem.c, si_mem_available), and MemAvailable leaves out the high
     watermarks. The headroom leaves out the low watermarks, and memory that slabs cannot take. If zones that slabs
-    cannot use have memory, USED and OF leave it out, and the text says so.
+    cannot use have memory, or if CMA has free memory, USED and OF leave it out, and the text says so.
     """
     row = next((limit for limit in ledger.limits[mode].rows if limit.name == "memory"), None)
     fits_bytes = ledger.headroom[mode].with_reclaim_bytes
     if row is None or row.used is None or not row.maximum or fits_bytes is None:
         return ""
+    left_out = ""
     if row.left_out_zones:
         names = " and ".join(row.left_out_zones)
-        return (
+        left_out = (
             f"USED and OF of memory leave out zone {names}: the kernel takes no slabs from there, so its free memory"
             " and page cache are no room for sockets, though MemTotal and MemAvailable count them."
         )
-    if row.left_out_cma_bytes:
-        return (
+    elif row.left_out_cma_bytes:
+        left_out = (
             f"USED and OF of memory leave out {units.size(row.left_out_cma_bytes)} of free CMA: the kernel takes no"
             " slabs from there, though MemTotal and MemAvailable count it."
         )
     excess_bytes = row.used + fits_bytes - row.maximum
     if abs(excess_bytes) < MIN_EXCESS_SHARE * row.maximum:
-        return ""
-    size = units.size(abs(excess_bytes))
+        return left_out
+    size, used = units.size(abs(excess_bytes)), "" if left_out else "USED of memory is MemTotal less MemAvailable. "
     if excess_bytes > 0:
-        return (
-            f"USED of memory is MemTotal less MemAvailable. MemAvailable leaves out {size} that sockets can take: pages"
-            " between the low and the high watermarks, and free pages on lists of CPUs. So USED plus what fits exceeds"
-            f" OF by {size}."
+        text = (
+            f"{used}MemAvailable leaves out {size} that sockets can take: pages between the low and the high"
+            f" watermarks, and free pages on lists of CPUs. So USED plus what fits exceeds OF by {size}."
         )
-    return (
-        f"USED of memory is MemTotal less MemAvailable. MemAvailable counts {size} that sockets cannot take, such as"
-        f" free pages of CMA. So USED plus what fits is {size} less than OF."
-    )
+    else:
+        example = "" if left_out else ", such as free pages of CMA"
+        text = (
+            f"{used}MemAvailable counts {size} that sockets cannot take{example}."
+            f" So USED plus what fits is {size} less than OF."
+        )
+    return " ".join(filter(None, (left_out, text)))

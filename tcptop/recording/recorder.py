@@ -227,7 +227,7 @@ class Recorder:
             blocks = execute(
                 "SELECT number, taken_at_unix_s FROM sample WHERE begins_block = 1 ORDER BY number LIMIT 2"
             ).fetchall()
-            next_at_unix_s = blocks[1][1] if len(blocks) > 1 else None
+            next_at_unix_s = self._earliest_time_from(blocks[1], now_unix_s) if len(blocks) > 1 else None
             is_too_large = self._is_too_large(needed_bytes)
             if not (is_too_large or self._is_too_old(next_at_unix_s, now_unix_s)):
                 return True
@@ -245,6 +245,15 @@ class Recorder:
                 f"AND digest NOT IN ({', '.join('?' * len(self._contents))})",
                 tuple(self._contents),
             )
+
+    def _earliest_time_from(self, block: tuple[int, float | None], now_unix_s: float | None) -> float | None:
+        """The time of a block; if the clock was set back later, the earliest time of a block from there on."""
+        number, at_unix_s = block
+        if at_unix_s is None or now_unix_s is None or at_unix_s <= now_unix_s:
+            return at_unix_s
+        query = "SELECT min(taken_at_unix_s) FROM sample WHERE begins_block = 1 AND number >= ?"
+        [(earliest_s,)] = self._connection.execute(query, (number,))
+        return float(earliest_s)
 
     def _is_too_large(self, needed_bytes: int) -> bool:
         most_bytes = self._bounds.size_bytes

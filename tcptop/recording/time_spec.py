@@ -10,7 +10,7 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 from tcptop.errors import TcptopError
@@ -57,15 +57,28 @@ def select_samples(recording: Recording, time_range: TimeRange) -> range:
         return range(len(recording))
     if time_range.at is not None and (time_range.first is not None or time_range.last is not None):
         raise TcptopError("--at selects one sample; use it without --from and --to")
-    times = ordered_times(recording)
     if time_range.at is not None:
+        times = times_for(time_range.at, recording)
         index = nearest_sample(times, _parse_option(time_range.at, "--at", times), recording.path)
         return range(index, index + 1)
-    start = 0 if time_range.first is None else bisect_left(times, _parse_option(time_range.first, "--from", times))
-    end = len(times) if time_range.last is None else bisect_right(times, _parse_option(time_range.last, "--to", times))
+    start, end = 0, len(recording)
+    if time_range.first is not None:
+        times = times_for(time_range.first, recording)
+        start = bisect_left(times, _parse_option(time_range.first, "--from", times))
+    if time_range.last is not None:
+        times = times_for(time_range.last, recording)
+        end = bisect_right(times, _parse_option(time_range.last, "--to", times))
     if start >= end:
-        raise TcptopError(f"{printable(recording.path)}: no sample then; {_covered_text(times)}")
+        raise TcptopError(f"{printable(recording.path)}: no sample then; {_covered_text(ordered_times(recording))}")
     return range(start, end)
+
+
+def times_for(text: str, recording: Recording) -> Sequence[float]:
+    """The times of all samples among which a time that the user typed is looked for.
+
+    An offset is looked for among the running times, and any other time among the ordered times.
+    """
+    return running_times(recording) if text[:1] in ("+", "-") or text == "0" else ordered_times(recording)
 
 
 def parse_time(text: str, first_unix_s: float, last_unix_s: float) -> float:
@@ -144,14 +157,36 @@ def ordered_times(recording: Recording) -> Sequence[float]:
         TcptopError: if no sample has a time.
 
     """
-    indices = range(len(recording))
-    first_s = next((time_s for time_s in map(recording.taken_at_unix_s, indices) if time_s is not None), None)
-    if first_s is None:
-        raise TcptopError(f"{printable(recording.path)}: its samples have no times, so none can be selected by time")
     # Binary search needs sorted times. If the clock was set back, the time of a later sample may be smaller than the
     # time of an earlier sample. The smaller time is then replaced by the largest time of all earlier samples.
-    times = (first_s if time_s is None else time_s for time_s in map(recording.taken_at_unix_s, indices))
-    return array("d", accumulate(times, max))
+    return array("d", accumulate(_known_times(recording), max))
+
+
+def running_times(recording: Recording) -> Sequence[float]:
+    """For each sample, the first time of the recording plus the time that has passed since then.
+
+    If the clock was set back between two samples, no time has passed between them.
+
+    Raises:
+        TcptopError: if no sample has a time.
+
+    """
+    first_s, *later = _known_times(recording)
+    steps = (max(0.0, time_s - before_s) for before_s, time_s in pairwise((first_s, *later)))
+    return array("d", accumulate(steps, initial=first_s))
+
+
+def _known_times(recording: Recording) -> Sequence[float]:
+    """The time of each sample; an unknown time is that of the sample before, or the first known time."""
+    times = array("d")
+    recorded = [recording.taken_at_unix_s(index) for index in range(len(recording))]
+    last_s = next((time_s for time_s in recorded if time_s is not None), None)
+    if last_s is None:
+        raise TcptopError(f"{printable(recording.path)}: its samples have no times, so none can be selected by time")
+    for time_s in recorded:
+        last_s = last_s if time_s is None else time_s
+        times.append(last_s)
+    return times
 
 
 def _parse_option(text: str, option: str, times: Sequence[float]) -> float:

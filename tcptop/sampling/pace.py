@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import inf
 
 from tcptop.sources.source import REST_FACTOR
 
@@ -20,6 +21,9 @@ START_BUDGET_US = 10_000
 CHEAP_US = 500
 """Maximum CPU time of a cheap read."""
 
+USUAL_READS = 3
+"""A source is cheap if one of its last USUAL_READS reads was: an interrupt may lengthen a read."""
+
 TICK_TOLERANCE = 0.1
 """A source may be read earlier than its due time, by at most this fraction of the interval. Without this tolerance, a
 source that becomes due just after a tick would wait for a whole interval."""
@@ -31,9 +35,21 @@ class _Record:
     next_s = 0.0
     rested_s = 0.0
     took_us = 0
+    started_s = 0.0
+    last_us: tuple[int, ...] = ()
+    """CPU times of the last USUAL_READS reads."""
+    delayed_s = 0.0
+    """Time from the read before to the last read, if the last read had to wait for the budget; otherwise 0."""
     pause_s = 0.0
     """Minimum pause after the read."""
     was_read = False
+    refused_s = -inf
+    """Last time when only the budget did not allow the next read."""
+
+    @property
+    def is_cheap(self) -> bool:
+        """True if the source is usually cheap to read."""
+        return min(self.last_us, default=0) <= CHEAP_US
 
 
 class Paces:
@@ -59,7 +75,7 @@ class Paces:
             record = self._record(name)
             if now_s < record.rested_s or now_s + early_s < record.next_s:
                 continue
-            is_cheap = record.took_us <= CHEAP_US
+            is_cheap = record.is_cheap
             # The first read of a source is always allowed, so that a report is complete.
             if name in self.outside_budget:
                 chosen.append(name)
@@ -67,6 +83,8 @@ class Paces:
                 chosen.append(name)
                 left_us -= record.took_us
                 cheap_left_us -= record.took_us if is_cheap else 0
+            else:
+                record.refused_s = now_s
         return chosen
 
     def record_read(
@@ -86,8 +104,12 @@ class Paces:
         if self.refilled_s is None:
             self.refilled_s = started_s
         record = self._record(name)
-        record.took_us = took_us
-        record.was_read = True
+        # Of a sampler that was paused since, the last refusal is older.
+        is_delayed = record.was_read and started_s - record.refused_s <= 2 * period_s
+        record.delayed_s = started_s - record.started_s if is_delayed else 0.0
+        record.took_us, record.started_s = took_us, started_s
+        record.last_us = (*record.last_us, took_us)[-USUAL_READS:]
+        record.was_read, record.refused_s = True, -inf
         record.next_s = started_s + period_s
         record.pause_s = (took_us + max(0, parse_us - FREE_PARSE_US)) * rest_factor / 1e6
         record.rested_s = ended_s + record.pause_s
@@ -101,8 +123,9 @@ class Paces:
             self.cheap_budget_us -= took_us
 
     def period_s(self, name: str, wanted_s: float) -> float:
-        """The actual period of a source: `wanted_s`, or a longer period if the source's last read was expensive."""
-        return max(wanted_s, self._record(name).pause_s)
+        """The actual period of a source: `wanted_s`, or a longer period if its last read was expensive or delayed."""
+        record = self._record(name)
+        return max(wanted_s, record.pause_s, record.delayed_s)
 
     def make_due(self, name: str) -> None:
         """Makes a source due now, even if its pause has not ended or the budget is used up.

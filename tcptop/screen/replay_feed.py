@@ -23,6 +23,7 @@ from tcptop.recording.time_spec import (
     ordered_times,
     parse_time_near,
     select_samples,
+    times_for,
     utc_time,
 )
 from tcptop.sampling.worker import Worker
@@ -195,8 +196,10 @@ class ReplayFeed(Feed):
         times_s = self._selection.times_s
         if not self._selection.timed:
             raise ValueError("its samples have no times")
-        moment_s = parse_time_near(answer, times_s[self.player.index], times_s[0], times_s[-1])
-        self._go(self.player.seek(nearest_sample(times_s, moment_s, self._selection.recording.path)))
+        recording, samples = self._selection.recording, self._selection.samples
+        searched_s = times_for(answer, recording)[samples.start : samples.stop]
+        moment_s = parse_time_near(answer, times_s[self.player.index], searched_s[0], searched_s[-1])
+        self._go(self.player.seek(nearest_sample(searched_s, moment_s, recording.path)))
 
     def _go(self, player: Player) -> None:
         """Replaces the player at the user's request, and starts playback if the new player plays."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import forked_program
 import pytest
-from recorded import copy_recording
+from recorded import copy_recording, tree
 
 from tcptop.accounting import account
 from tcptop.accounting.host_row import RowAccount
@@ -144,6 +144,20 @@ def test_full_zones_are_full_though_movable_has_free_memory(root: Path) -> None:
     page = printed("--root", root, "-o")[0]
     assert re.search(r"memory +CRITICAL +2\.9 GiB +2\.9 GiB +99 ", page)
     assert "leave out zone Movable" in " ".join(page.split())
+
+
+def test_a_plan_explains_what_cma_leaves_out_and_why_the_sum_exceeds_the_memory() -> None:
+    """On an arm64 machine with CMA, USED and what fits together exceed OF, since MemAvailable leaves out more."""
+    root = tree("6.12-arm64-16k-4n", "established")
+    found = report(root)
+    memory, headroom = memory_of(found), found["headroom"]
+    fits_bytes = headroom["with_reclaim"] * headroom["bytes_per_socket"]
+    excess_mib = (memory["used"] + fits_bytes - memory["limit"]) / 2**20
+    assert excess_mib > 50
+    page = " ".join(printed("plan", "--root", root, "--connections", "300K")[0].split())
+    assert "of free CMA: the kernel takes no slabs from there" in page
+    [size] = re.findall(r"So USED plus what fits exceeds OF by ([\d.]+) MiB", page)
+    assert float(size) == pytest.approx(excess_mib, abs=0.1)
 
 
 def test_the_exporter_and_the_table_of_hosts_have_the_same_use(root: Path) -> None:

@@ -165,6 +165,33 @@ def test_a_large_file_is_dropped_with_the_last_block_that_uses_it(
         assert recording.snapshot(0).btf.state == "strange"
 
 
+@pytest.mark.slow
+def test_a_ring_by_age_goes_on_dropping_after_the_clock_was_set_back(
+    host: TreeSequenceHost, clock: Clock, tmp_path: Path
+) -> None:
+    """The samples of before the step count as old as soon as one of after it is too old."""
+    file = tmp_path / "recording"
+    age_s = 2 * BLOCK_SAMPLES
+    recorder = Recorder(str(file), Bounds(age_s=age_s))
+    set_back_s = 0.0
+    sampler = Sampler(
+        host,
+        kernel_sources(),
+        monotonic=clock,
+        unix_time=lambda: clock() - set_back_s,
+        on_read=recorder.add_read,
+    )
+    for turn in range(8 * BLOCK_SAMPLES):
+        if turn == 3 * BLOCK_SAMPLES:
+            set_back_s = 86_400.0
+        read_due(sampler)
+        recorder.write(sampler.snapshot())
+        clock.now_s += 1
+    recorder.close()
+    with recording_at(file) as recording:
+        assert age_s <= len(recording) <= age_s + BLOCK_SAMPLES + 1
+
+
 def test_a_recording_is_readable_while_it_is_written(host: TreeSequenceHost, clock: Clock, tmp_path: Path) -> None:
     file = tmp_path / "recording"
     recorder = Recorder(str(file))

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from samples import phase_trees, record, recording_at
+from samples import STARTED_UNIX_S, phase_trees, record, recording_at
 
 from tcptop.commands.common import join_offsets
 from tcptop.errors import TcptopError
@@ -115,6 +115,20 @@ def test_select_samples(tmp_path: Path) -> None:
             select_samples(recording, TimeRange(at="12:00", first="12:00"))
         with pytest.raises(TcptopError, match=r"--to: .*not 'x'"):
             select_samples(recording, TimeRange(last="x"))
+
+
+def test_offsets_in_a_recording_whose_clock_was_set_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last 20 of 30 samples have times of an hour before; offsets count the time that has passed."""
+    file = tmp_path / "recording"
+    record(file, phase_trees("6.1-1n"), 10)
+    monkeypatch.setattr("samples.STARTED_UNIX_S", STARTED_UNIX_S - 3600)
+    record(file, phase_trees("6.1-1n"), 20)
+    with recording_at(file) as recording:
+        assert select_samples(recording, TimeRange(at="-0")) == range(29, 30)
+        assert select_samples(recording, TimeRange(first="-2.5")) == range(27, 30)
+        assert select_samples(recording, TimeRange(at="+5")) == range(5, 6)
+        assert select_samples(recording, TimeRange(last="+20", first="+10")).stop == 21
+        assert select_samples(recording, TimeRange(at="12:00:05")) == range(5, 6)
 
 
 def test_a_saved_tree_cannot_be_selected_by_time() -> None:

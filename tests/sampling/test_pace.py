@@ -125,6 +125,41 @@ def test_an_expensive_source_does_not_delay_cheap_ones() -> None:
     assert sum(name == "sockstat" for _, name in reads) >= 115
 
 
+def test_one_slow_read_of_a_cheap_source_does_not_delay_it() -> None:
+    """An interrupt may lengthen a read of sockstat while the budget recovers from an expensive read."""
+    paces = Paces()
+    for tick in range(60):
+        due = paces.due(["sockstat", "pagetypeinfo"], tick, 1.0)
+        assert "sockstat" in due, tick
+        paces.record_read("sockstat", tick, tick, 620 if tick % 12 == 1 else 25, 1.0)
+        if "pagetypeinfo" in due:
+            paces.record_read("pagetypeinfo", tick, tick, 48_000, 5.0)
+
+
+def test_the_period_of_a_source_that_waits_for_the_budget_is_that_of_its_reads() -> None:
+    """slabinfo is no cheap read: while the budget recovers from pagetypeinfo, it is read seldom."""
+    costs_us = {"slabinfo": 700, "pagetypeinfo": 48_000}
+    paces, reads = Paces(), []
+    for tick in range(200):
+        for name in paces.due(list(costs_us), tick, 1.0):
+            paces.record_read(name, tick, tick, costs_us[name], 1.0)
+            reads.append((tick, name, paces.period_s(name, 1.0)))
+    of_slabinfo = [(at_s, period_s) for at_s, name, period_s in reads if name == "slabinfo"]
+    gaps = [(later[0] - earlier[0], later[1]) for earlier, later in itertools.pairwise(of_slabinfo)]
+    assert max(gap for gap, _ in gaps) > 5
+    assert all(period_s == max(1.0, gap if gap > 1 else 0.0) for gap, period_s in gaps)
+
+
+def test_a_pause_is_no_period() -> None:
+    paces = Paces()
+    for name, cost_us in (("pagetypeinfo", 48_000), ("slabinfo", 700)):
+        paces.record_read(name, 0.0, 0.0, cost_us, 1.0)
+    assert paces.due(["slabinfo"], 2.0, 1.0) == []
+    assert paces.due(["slabinfo"], 600.0, 1.0) == ["slabinfo"]
+    paces.record_read("slabinfo", 600.0, 600.0, 700, 1.0)
+    assert paces.period_s("slabinfo", 1.0) == 1.0
+
+
 def test_a_source_that_became_cheap_is_read_more_often_again() -> None:
     paces = Paces()
     paces.record_read("slabinfo", 0.0, 0.1, 100_000, 1.0)
