@@ -99,7 +99,8 @@ class Paces:
     ) -> None:
         """Records a finished read, sets the time of the next read, and charges the CPU time of the finished read.
 
-        The pause is at least `rest_factor` times the CPU time of the read and of parsing beyond FREE_PARSE_US.
+        The pause is at least `rest_factor` times the CPU time of the read. CPU time of parsing beyond FREE_PARSE_US
+        lengthens the pause.
         """
         if self.refilled_s is None:
             self.refilled_s = started_s
@@ -111,7 +112,7 @@ class Paces:
         record.last_us = (*record.last_us, took_us)[-USUAL_READS:]
         record.was_read, record.refused_s = True, -inf
         record.next_s = started_s + period_s
-        record.pause_s = (took_us + max(0, parse_us - FREE_PARSE_US)) * rest_factor / 1e6
+        record.pause_s = (took_us * rest_factor + max(0, parse_us - FREE_PARSE_US) * REST_FACTOR) / 1e6
         record.rested_s = ended_s + record.pause_s
         if name not in self.outside_budget:
             self.charge(took_us)

@@ -39,7 +39,7 @@ class Pace(NamedTuple):
     retry_s: float = 30.0
     """Minimum time to the next read after the file was missing, refused, empty or unreadable."""
     rest_factor: int = REST_FACTOR
-    """Minimum ratio: the pause after a read ÷ the CPU time of reading and parsing."""
+    """Minimum ratio: the pause after a read ÷ the CPU time of the read, without parsing."""
 
 
 MAX_LINE_CHARACTERS = 16 << 10

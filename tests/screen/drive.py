@@ -35,7 +35,7 @@ from tcptop.hosts.run_sync import run_sync
 from tcptop.recording.opening import open_recording
 from tcptop.recording.recorder import Recorder
 from tcptop.recording.time_spec import WHOLE_RECORDING, TimeRange
-from tcptop.sampling.sampler import Sampler
+from tcptop.sampling.sampler import AnySource, Sampler
 from tcptop.sampling.source_list import kernel_sources
 from tcptop.screen.app import TcptopApp
 from tcptop.screen.feed import Sampled
@@ -156,8 +156,13 @@ def sample_tree(folder: Path) -> Snapshot:
     sampler = Sampler(open_host(folder), kernel_sources())
     for _ in range(2):
         for source in sampler.due():
-            run_sync(sampler.read(source))
+            read_source(sampler, source)
     return sampler.snapshot()
+
+
+def read_source(sampler: Sampler, source: AnySource) -> None:
+    """Reads a source. The time that parsing takes must not decide on the age that the screen shows."""
+    sampler.store(run_sync(sampler.fetch(source))._replace(parse_us=0))
 
 
 def sample_phases(
@@ -179,7 +184,7 @@ def sample_phases(
         sampler.make_all_due()
         for _ in range(2):
             for source in sampler.due():
-                run_sync(sampler.read(source))
+                read_source(sampler, source)
         samples.append(without_load(sampler.snapshot()))
         if recorder is not None:
             recorder.write(samples[-1])
@@ -207,7 +212,7 @@ def sample_counts(counts: Sequence[int], recorder: Recorder | None = None) -> li
         host.texts["proc/net/sockstat"] = f"TCP: inuse 5 orphan 0 tw 0 alloc {count} mem 0\n".encode()
         sampler.make_all_due()
         for source in sampler.due():
-            run_sync(sampler.read(source))
+            read_source(sampler, source)
         samples.append(without_load(sampler.snapshot()))
         if recorder is not None:
             recorder.write(samples[-1])

@@ -18,6 +18,7 @@ from drive import (
     feed,
     host_app,
     open_host,
+    read_source,
     replay_app,
     root_only,
     sample_phases,
@@ -33,7 +34,6 @@ from textual.app import App
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from tcptop.hosts.run_sync import run_sync
 from tcptop.recording.recorder import Recorder
 from tcptop.sampling.sampler import Sampler
 from tcptop.sampling.source_list import kernel_sources
@@ -478,7 +478,7 @@ def live_sample() -> Snapshot:
     def read_all() -> None:
         for _ in range(2):
             for source in sampler.due():
-                run_sync(sampler.read(source))
+                read_source(sampler, source)
 
     read_all()
     clock[0] += 2
@@ -521,7 +521,7 @@ def test_every_source_is_late(check_screen: CheckScreen) -> None:
     )
     for _ in range(2):
         for source in sampler.due():
-            run_sync(sampler.read(source))
+            read_source(sampler, source)
     clock[0] += 30
     for source in kernel_sources():
         sampler.mark_late(source, 28.0)
