@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from itertools import product
 from typing import ClassVar, NamedTuple
 
 from textual.binding import Binding, BindingType
@@ -176,18 +177,18 @@ class LimitsPane(ScrollPane):
             groups = [[variant for each in parts for variant in ([*each, WHO_HINTS[-1]], each)] for parts in groups]
         last = TITLE_SEPARATOR.join(filter(None, ("Limits", hidden)))
 
+        position = self.position
+
         def titles() -> Iterator[str]:
             for group, parts in zip((counted, nameless, sentences), groups, strict=True):
-                positioned = [[*each, self.position] for each in parts]
-                # Beside a full limit, the words are worth more than the position.
-                pairs = [each for pair in zip(positioned, parts, strict=True) for each in pair]
-                # What a range counts for buffers is worth more than the position, and than its noun.
-                bare = parts if group is not nameless or is_range else []
-                variants = pairs if named_full else [*positioned, *bare]
+                # Beside a full limit, the words are worth more than the position. What a range counts for buffers is
+                # worth more than the position, and than its noun.
+                rounds = [[position], [""]] if group is not nameless or is_range else [[position]]
                 # What the number counts for buffers is worth more than the alarms below, which the head line has, too.
                 for alarms in dict.fromkeys((hidden, "")):
-                    for each in variants:
-                        yield TITLE_SEPARATOR.join(filter(None, (each[0], alarms, *each[1:])))
+                    for places in [[position, ""]] if named_full else rounds:
+                        for each, place in product(parts, places):
+                            yield TITLE_SEPARATOR.join(filter(None, (each[0], alarms, *each[1:], place)))
             yield last
 
         first: list[str] = []

@@ -131,7 +131,7 @@ def check_zones(audit: Audit, facts: Facts) -> None:
         left = tuple(area for area in areas if (area.node, area.zone) not in failed_areas)
         audit.mark("buddyinfo", failed_areas.values(), buddyinfo.value._replace(areas=left))
     if types.value is not None:
-        failed_areas = _failed_areas(audit, _areas_of_all_types(types.value), "pagetypeinfo", facts)
+        failed_areas = _failed_areas(audit, _areas_of_all_types(Same(types.value)), "pagetypeinfo", facts)
         failed_areas |= _failed_pageblocks(audit, types.value, facts.machine)
         typed = tuple(area for area in types.value.areas if (area.node, area.zone) not in failed_areas)
         rows = tuple(row for row in types.value.pageblocks if (row.node, row.zone) not in failed_areas)
@@ -177,7 +177,8 @@ def _failed_areas(audit: Audit, areas: Sequence[FreeArea], source: str, facts: F
         },
     }
     managed = managed_by_zone(snapshot.zoneinfo.value.zones if snapshot.zoneinfo.value else ())
-    capped = _capped_zones(snapshot.pagetypeinfo.value) if source == "pagetypeinfo" else set()
+    types = snapshot.pagetypeinfo.value if source == "pagetypeinfo" else None
+    capped = _capped_zones(Same(types)) if types is not None else frozenset[tuple[int, str]]()
     for other in ("zoneinfo", "buddyinfo") if source == "pagetypeinfo" else ("zoneinfo",):
         for area in areas:
             zone = (area.node, area.zone)
@@ -491,9 +492,10 @@ def _sum_of_nodes(zones: Collection[Zone], field: str) -> int | None:
     return sum(map(sum, by_node.values())) if by_node and all(by_node.values()) else None
 
 
-def _capped_zones(types: Pagetypeinfo | None) -> set[tuple[int, str]]:
+@lru_cache(2)
+def _capped_zones(types: Same[Pagetypeinfo]) -> frozenset[tuple[int, str]]:
     """Zones in which the kernel stopped counting the free blocks of an order (`>100000`)."""
-    return {(area.node, area.zone) for area in (types.areas if types else ()) if area.capped_orders}
+    return frozenset((area.node, area.zone) for area in types.value.areas if area.capped_orders)
 
 
 def _cpus_of_zones(snapshot: Snapshot) -> int | None:
@@ -508,11 +510,12 @@ def _numbers(numbers: Collection[int]) -> str:
     return " or ".join(map(str, sorted(numbers)))
 
 
-def _areas_of_all_types(types: Pagetypeinfo) -> list[FreeArea]:
+@lru_cache(2)
+def _areas_of_all_types(types: Same[Pagetypeinfo]) -> Sequence[FreeArea]:
     """The free blocks of each zone, all migrate types together."""
     blocks: dict[tuple[int, str], list[int]] = {}
-    for area in types.areas:
+    for area in types.value.areas:
         counts = blocks.setdefault((area.node, area.zone), [0] * len(area.blocks))
         for order, count in enumerate(area.blocks[: len(counts)]):
             counts[order] += count
-    return [FreeArea(node, zone, tuple(counts)) for (node, zone), counts in blocks.items()]
+    return tuple([FreeArea(node, zone, tuple(counts)) for (node, zone), counts in blocks.items()])

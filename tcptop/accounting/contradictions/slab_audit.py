@@ -56,6 +56,7 @@ from tcptop.recall import Recall, Same
 from tcptop.snapshot import (
     Doubt,
     Protocols,
+    SecurityModules,
     Slabinfo,
     SlabLinks,
     SlabRow,
@@ -216,21 +217,27 @@ def _wrong_links(
 
 def check_security_modules(audit: Audit) -> None:
     """Compares the list of security modules with the caches that exist only for such modules."""
-    failures = find_failures(_caches_of_modules(audit.snapshot), [MODULES_RELATION], None)
-    audit.mark("security_modules", [sentence for *_, sentence in failures])
-
-
-def _caches_of_modules(snapshot: Snapshot) -> list[CacheOfModules]:
-    """The caches of security modules that this kernel has; an empty list if the active modules are unknown.
-
-    A module that the catalogue does not know may need any cache.
-    """
+    snapshot = audit.snapshot
     modules, slabinfo, links = snapshot.security_modules.value, snapshot.slabinfo.value, snapshot.slab_links.value
-    if modules is None or unknown_security_modules(filter(None, modules.names)):
-        return []
+    if modules is None:
+        return
     names = {row.name for row in rows_named(slabinfo.rows, LSM_CACHES)} if slabinfo else set()
     names |= {name for name in LSM_CACHES if name in links.group_of} if links else set()
     release = None if may_be_newer(snapshot) else release_of(snapshot)
+    failures = find_failures(_caches_of_modules(modules, frozenset(names), release), [MODULES_RELATION], None)
+    audit.mark("security_modules", [sentence for *_, sentence in failures])
+
+
+@lru_cache(2)  # the list is read seldom
+def _caches_of_modules(
+    modules: SecurityModules, names: frozenset[str], release: Release | None
+) -> Sequence[CacheOfModules]:
+    """The caches of security modules, of those with a name in `names`; empty if the active modules are unknown.
+
+    A module that the catalogue does not know may need any cache.
+    """
+    if unknown_security_modules(filter(None, modules.names)):
+        return ()
     with_file_blob = {
         name for name, since in LSM_FILE_BLOB_SINCE.items() if since is None or release is None or release >= since
     }
