@@ -12,7 +12,7 @@ from tcptop.accounting.cache_lines import (
     without_doubted,
 )
 from tcptop.accounting.kept_costs import KeptCosts, costs_kept_for
-from tcptop.accounting.kmalloc_names import kmalloc_names_by_size, kmalloc_size_bytes
+from tcptop.accounting.kmalloc_names import kmalloc_names_by_size, kmalloc_size_bytes, kmalloc_sizes
 from tcptop.accounting.merged_names import aliases_of, merged_names
 from tcptop.accounting.slab_bytes import fallback_slabs, known_slab_bytes, slab_share_bytes
 from tcptop.accounting.slabinfo_rows import (
@@ -20,6 +20,7 @@ from tcptop.accounting.slabinfo_rows import (
     has_tunables,
     idle_error_objects,
     may_have_child_caches,
+    names_matching,
     rows_named,
     unique_rows,
 )
@@ -114,10 +115,12 @@ class CacheTable:
         self.whole_costs = self._costs_of_last_table()
         """Results for whole objects, and for sockets of one family, which the next table may share."""
         self._lookups: dict[str, CacheLookup] = {}
-        self._kmalloc_names = kmalloc_names_by_size((*self._by_name, *self._names.group_of))
+        every_name = (*self._by_name, *self._names.group_of)
+        self._kmalloc_names = kmalloc_names_by_size(every_name)
         self._kmalloc_lines: dict[int, list[CacheLine]] = {}
+        sizes = kmalloc_sizes(every_name)
         for line in lines:
-            size = kmalloc_size_bytes(line.name)
+            size = sizes.get(line.name)
             if size is not None:
                 self._kmalloc_lines.setdefault(size, []).append(line)
 
@@ -444,8 +447,8 @@ class CacheTable:
             return self._line_without_row(name)
         if pattern is None:
             return None
-        is_part = re.compile(pattern).fullmatch
-        parts = [line for line in lines if is_part(line.name)]
+        names = names_matching(pattern, tuple(self._by_name))
+        parts = [line for line in lines if line.name in names] if names else []
         return line_of_namespaces(name, parts) if parts else None
 
     def _line_without_row(self, name: str) -> CacheLine:

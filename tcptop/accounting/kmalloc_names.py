@@ -19,7 +19,14 @@ def kmalloc_size_bytes(name: str) -> int | None:
     return int(match[1]) << (10 if match[2] else 0) if match else None
 
 
-# The result is cached, because the names of the caches hardly ever change.
+# The results are cached, because the names of the caches hardly ever change.
+@lru_cache(2)
+def kmalloc_sizes(names: tuple[str, ...]) -> Mapping[str, int]:
+    """Object size of each kmalloc cache among the caches with these names."""
+    sizes = {name: kmalloc_size_bytes(name) for name in names}
+    return {name: size for name, size in sizes.items() if size is not None}
+
+
 @lru_cache(2)
 def kmalloc_names_by_size(names: tuple[str, ...]) -> Mapping[int, str]:
     """Names of the kmalloc caches by object size, the smallest size first.
@@ -28,8 +35,6 @@ def kmalloc_names_by_size(names: tuple[str, ...]) -> Mapping[int, str]:
     """
     sizes: dict[int, str] = {}
     copies: dict[int, str] = {}
-    for name in names:
-        size = kmalloc_size_bytes(name)
-        if size is not None:
-            (copies if "-rnd-" in name else sizes).setdefault(size, name)
+    for name, size in kmalloc_sizes(names).items():
+        (copies if "-rnd-" in name else sizes).setdefault(size, name)
     return dict(sorted({**copies, **sizes}.items()))

@@ -5,9 +5,11 @@ tcptop itself may run on a machine with a different page size.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import lru_cache
 
+from tcptop.accounting.slabinfo_rows import has_tunables
 from tcptop.kernel.architecture import ARCHITECTURES, PAGE_SIZES
+from tcptop.recall import Same
 from tcptop.snapshot import SlabRow, Snapshot
 
 MIN_SHARE = 2 / 3
@@ -37,7 +39,7 @@ def page_size_bytes(snapshot: Snapshot) -> int | None:
     if snapshot.page_size_bytes is not None:
         return snapshot.page_size_bytes
     slabinfo, zoneinfo = snapshot.slabinfo.value, snapshot.zoneinfo.value
-    if slabinfo is not None and (size := page_size_of_slabs(slabinfo.rows)) is not None:
+    if slabinfo is not None and (size := page_size_of_slabs(Same(slabinfo.rows))) is not None:
         return size
     managed = sum(zone.managed_pages or 0 for zone in zoneinfo.zones) if zoneinfo else 0
     topology, meminfo = snapshot.topology.value, snapshot.meminfo.value
@@ -51,12 +53,13 @@ def page_size_bytes(snapshot: Snapshot) -> int | None:
     return architecture.page_bytes if architecture else None
 
 
-def page_size_of_slabs(rows: Sequence[SlabRow]) -> int | None:
+@lru_cache(2)
+def page_size_of_slabs(same: Same[tuple[SlabRow, ...]]) -> int | None:
     """The page size that fits the largest number of slabinfo rows, and at least `MIN_SHARE` of all rows.
 
     The result is None if no page size fits enough rows, or if several page sizes fit equally many rows.
     """
-    is_slub = not any(row.tunables_limit for row in rows)
+    rows, is_slub = same.value, not has_tunables(same)
     sized = [row for row in rows if row.object_bytes and row.pages_per_slab]
     counts = {size: sum([_fits(row, size, is_slub) for row in sized]) for size in PAGE_SIZES}
     best = max(counts, key=lambda size: counts[size])

@@ -1,5 +1,6 @@
 """Rows of slabinfo: one row for each catalogued cache, and the free objects that a row counts as active."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
@@ -39,6 +40,12 @@ come from sockets that were closed between the reads of slabinfo and sysfs."""
 def row_names(slabinfo: Same[Slabinfo]) -> tuple[str, ...]:
     """The names of all rows, which stay the same as long as no cache is created or destroyed."""
     return tuple([row.name for row in slabinfo.value.rows])
+
+
+@lru_cache(8)  # for each pattern, the names of two samples
+def names_matching(pattern: str, names: tuple[str, ...]) -> frozenset[str]:
+    """The names that match a pattern of the catalogue (`name_in_namespace`)."""
+    return frozenset(filter(re.compile(pattern).fullmatch, names))
 
 
 @lru_cache(2)

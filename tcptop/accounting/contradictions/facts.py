@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Sequence
-from functools import lru_cache
 
 from tcptop.accounting.contradictions.cache_sizes import find_sizes
 from tcptop.accounting.contradictions.reading_times import (
@@ -14,7 +12,14 @@ from tcptop.accounting.contradictions.reading_times import (
 )
 from tcptop.accounting.contradictions.relation import MAX_MEMORY_BYTES, Facts, Machine, with_later_sockets
 from tcptop.accounting.machine import node_count
-from tcptop.accounting.slabinfo_rows import has_tunables, idle_error_objects, row_names, rows_named, unique_rows
+from tcptop.accounting.slabinfo_rows import (
+    has_tunables,
+    idle_error_objects,
+    names_matching,
+    row_names,
+    rows_named,
+    unique_rows,
+)
 from tcptop.accounting.socket_counts import file_count_error
 from tcptop.kernel.objects import FILE, MINI_SOCKETS, NF_CONN, REQUEST_SOCKS, SOCKS, KernelObject
 from tcptop.recall import Same
@@ -166,17 +171,11 @@ def flow_count(snapshot: Snapshot, miscounted: Collection[str]) -> int | None:
     slabinfo = snapshot.slabinfo
     if slabinfo.value is None or slabinfo.state not in ("ok", "late"):
         return None
-    rows = rows_named(slabinfo.value.rows, _flow_caches(row_names(Same(slabinfo.value))))
+    per_namespace = names_matching(NF_CONN.name_in_namespace or "", row_names(Same(slabinfo.value)))
+    rows = rows_named(slabinfo.value.rows, per_namespace.union(NF_CONN.caches))
     if not rows or any(row.name in miscounted for row in rows):
         return None
     return sum(row.objects for row in rows)
-
-
-@lru_cache(2)  # the names seldom change
-def _flow_caches(names: Sequence[str]) -> frozenset[str]:
-    """The names of the caches of tracked flows."""
-    is_per_namespace = re.compile(NF_CONN.name_in_namespace or "").fullmatch
-    return frozenset(name for name in names if name in NF_CONN.caches or is_per_namespace(name))
 
 
 def _sockets_with_file(snapshot: Snapshot, miscounted: Collection[str]) -> int | None:
