@@ -15,14 +15,16 @@ BUDGET_US_PER_S = 5_000
 """CPU time per second that the reads of all sources may take together: 0.5 % of one CPU."""
 
 CHEAP_BUDGET_US_PER_S = 2_500
-"""Part of `BUDGET_US_PER_S` that is available to cheap reads even while the budget recovers from an expensive read."""
+"""Part of `BUDGET_US_PER_S` that is available even while the budget recovers from an expensive read, to reads that fit
+into what is left of this part."""
 
 START_BUDGET_US = 10_000
-CHEAP_US = 500
-"""Maximum CPU time of a cheap read."""
-
 USUAL_READS = 3
-"""A source is cheap if one of its last USUAL_READS reads was: an interrupt may lengthen a read."""
+"""The usual CPU time of a read is the shortest of the last USUAL_READS reads: an interrupt may lengthen a read."""
+
+WAIT_S = 2.0
+"""A source that has waited this long for the budget comes before cheaper sources. Otherwise the cheaper sources could
+use up the budget for ever, if all reads together want more."""
 
 TICK_TOLERANCE = 0.1
 """A source may be read earlier than its due time, by at most this fraction of the interval. Without this tolerance, a
@@ -34,7 +36,6 @@ class _Record:
 
     next_s = 0.0
     rested_s = 0.0
-    took_us = 0
     started_s = 0.0
     last_us: tuple[int, ...] = ()
     """CPU times of the last USUAL_READS reads."""
@@ -43,13 +44,19 @@ class _Record:
     pause_s = 0.0
     """Minimum pause after the read."""
     was_read = False
+    waits_since_s = inf
+    """First time when only the budget did not allow the next read; infinite if it has allowed the read so far."""
     refused_s = -inf
     """Last time when only the budget did not allow the next read."""
 
     @property
-    def is_cheap(self) -> bool:
-        """True if the source is usually cheap to read."""
-        return min(self.last_us, default=0) <= CHEAP_US
+    def usual_us(self) -> int:
+        """The usual CPU time of a read."""
+        return min(self.last_us, default=0)
+
+    def turn(self, now_s: float) -> tuple[float, int]:
+        """The place of the source in the order of reads."""
+        return (self.waits_since_s if now_s - self.waits_since_s >= WAIT_S else inf, self.usual_us)
 
 
 class Paces:
@@ -66,25 +73,29 @@ class Paces:
         self.refilled_s: float | None = None
 
     def due(self, names: list[str], now_s: float, interval_s: float) -> list[str]:
-        """The names of the sources that may be read now, the cheapest first."""
+        """The names of the sources that may be read now.
+
+        Those that have waited for the budget for WAIT_S come first, then the cheapest.
+        """
         self._refill(now_s, interval_s)
         early_s = interval_s * TICK_TOLERANCE
         chosen: list[str] = []
         left_us, cheap_left_us = self.budget_us, self.cheap_budget_us
-        for name in sorted(names, key=lambda name: self._record(name).took_us):
-            record = self._record(name)
+        for name, record in sorted(
+            ((name, self._record(name)) for name in names), key=lambda pair: pair[1].turn(now_s)
+        ):
             if now_s < record.rested_s or now_s + early_s < record.next_s:
                 continue
-            is_cheap = record.is_cheap
+            fits = record.usual_us <= cheap_left_us
             # The first read of a source is always allowed, so that a report is complete.
             if name in self.outside_budget:
                 chosen.append(name)
-            elif not record.was_read or left_us > 0 or (is_cheap and cheap_left_us > 0):
+            elif not record.was_read or left_us > 0 or fits:
                 chosen.append(name)
-                left_us -= record.took_us
-                cheap_left_us -= record.took_us if is_cheap else 0
+                left_us -= record.usual_us
+                cheap_left_us -= record.usual_us if fits else 0
             else:
-                record.refused_s = now_s
+                record.waits_since_s, record.refused_s = min(now_s, record.waits_since_s), now_s
         return chosen
 
     def record_read(
@@ -106,11 +117,11 @@ class Paces:
             self.refilled_s = started_s
         record = self._record(name)
         # Of a sampler that was paused since, the last refusal is older.
-        is_delayed = record.was_read and started_s - record.refused_s <= 2 * period_s
+        is_delayed = record.was_read and started_s - record.refused_s <= max(WAIT_S, 2 * period_s)
         record.delayed_s = started_s - record.started_s if is_delayed else 0.0
-        record.took_us, record.started_s = took_us, started_s
+        record.started_s = started_s
         record.last_us = (*record.last_us, took_us)[-USUAL_READS:]
-        record.was_read, record.refused_s = True, -inf
+        record.was_read, record.waits_since_s, record.refused_s = True, inf, -inf
         record.next_s = started_s + period_s
         record.pause_s = (took_us * rest_factor + max(0, parse_us - FREE_PARSE_US) * REST_FACTOR) / 1e6
         record.rested_s = ended_s + record.pause_s
@@ -120,7 +131,7 @@ class Paces:
     def charge(self, took_us: int) -> None:
         """Subtracts the CPU time of a read from the budget."""
         self.budget_us -= took_us
-        if took_us <= CHEAP_US:
+        if took_us <= self.cheap_budget_us:
             self.cheap_budget_us -= took_us
 
     def period_s(self, name: str, wanted_s: float) -> float:

@@ -137,8 +137,8 @@ def test_one_slow_read_of_a_cheap_source_does_not_delay_it() -> None:
 
 
 def test_the_period_of_a_source_that_waits_for_the_budget_is_that_of_its_reads() -> None:
-    """slabinfo is no cheap read: while the budget recovers from pagetypeinfo, it is read seldom."""
-    costs_us = {"slabinfo": 700, "pagetypeinfo": 48_000}
+    """slabinfo is no cheap read: while the budget recovers from pagetypeinfo, it is not read."""
+    costs_us = {"slabinfo": 6_000, "pagetypeinfo": 48_000}
     paces, reads = Paces(), []
     for tick in range(200):
         for name in paces.due(list(costs_us), tick, 1.0):
@@ -147,17 +147,42 @@ def test_the_period_of_a_source_that_waits_for_the_budget_is_that_of_its_reads()
     of_slabinfo = [(at_s, period_s) for at_s, name, period_s in reads if name == "slabinfo"]
     gaps = [(later[0] - earlier[0], later[1]) for earlier, later in itertools.pairwise(of_slabinfo)]
     assert max(gap for gap, _ in gaps) > 5
-    assert all(period_s == max(1.0, gap if gap > 1 else 0.0) for gap, period_s in gaps)
+    assert all(period_s == max(1.2, gap if gap > 2 else 0.0) for gap, period_s in gaps)
 
 
 def test_a_pause_is_no_period() -> None:
     paces = Paces()
-    for name, cost_us in (("pagetypeinfo", 48_000), ("slabinfo", 700)):
+    for name, cost_us in (("pagetypeinfo", 48_000), ("slabinfo", 6_000)):
         paces.record_read(name, 0.0, 0.0, cost_us, 1.0)
     assert paces.due(["slabinfo"], 2.0, 1.0) == []
     assert paces.due(["slabinfo"], 600.0, 1.0) == ["slabinfo"]
     paces.record_read("slabinfo", 600.0, 600.0, 700, 1.0)
     assert paces.period_s("slabinfo", 1.0) == 1.0
+
+
+@pytest.mark.quick_cases(4)
+@pytest.mark.parametrize("interval_s", [0.1, 0.2, 0.5, 1.0])
+@pytest.mark.parametrize("slow", ["sockstat", "netstat", "slab_counts", "socket_limits"])
+def test_a_slow_read_does_not_starve_a_source_where_all_reads_want_more_than_the_budget(
+    slow: str, interval_s: float
+) -> None:
+    """As on a machine with two CPUs, where at an interval of 0.1 s all reads together want twice the budget."""
+    costs_us = {"sockstat": 15, "meminfo": 25, "snmp": 29, "netstat": 48, "slab_counts": 281, "socket_limits": 160}
+    costs_us |= {"slabinfo": 4_600, "pagetypeinfo": 10_600}
+    rest_factors, min_periods_s = {"pagetypeinfo": 400}, {"pagetypeinfo": 5.0}
+    paces = Paces()
+    read_at_s: dict[str, list[float]] = {name: [] for name in costs_us}
+    for tick in range(int(300 / interval_s)):
+        now_s = tick * interval_s
+        for name in paces.due(list(costs_us), now_s, interval_s):
+            cost_us = 7_933 if name == slow and tick == int(20 / interval_s) else costs_us[name]
+            period_s = max(interval_s, min_periods_s.get(name, 0.0))
+            paces.record_read(name, now_s, now_s, cost_us, period_s, 0, rest_factors.get(name, 200))
+            read_at_s[name].append(now_s)
+    for name, times_s in read_at_s.items():
+        most_s = 20 if name in ("slabinfo", "pagetypeinfo") else 6
+        gaps_s = [later_s - earlier_s for earlier_s, later_s in itertools.pairwise((*times_s, 300))]
+        assert max(gaps_s) < most_s, name
 
 
 def test_a_source_that_became_cheap_is_read_more_often_again() -> None:
