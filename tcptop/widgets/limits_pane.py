@@ -2,39 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from itertools import product
 from typing import ClassVar, NamedTuple
 
 from textual.binding import Binding, BindingType
 
 from tcptop.explanation.limit_texts import (
-    OF_KNOWN,
     SOCKETS,
     alarm_reasons,
     alarm_text,
     before_reclaim_text,
-    counted_buffers_text,
     first_limits_text,
     fits_more_text,
     has_alarm,
     headroom_assumption,
-    headroom_exceptions,
     headroom_number,
     headroom_sentences,
     is_here,
     maximum_text,
     memory_most_text,
-    nearly_full_text,
     other_notes,
     owner_texts,
     partly_seen_names,
     ratio_text,
     state_role,
     unlooked_names,
-    unread_limit_word,
-    unread_limits_text,
     used_text,
 )
 from tcptop.kernel.limits import LIMIT_BY_NAME
@@ -43,7 +36,8 @@ from tcptop.text import units
 from tcptop.text.line import Line, Piece, Role
 from tcptop.view.choices import Choices
 from tcptop.widgets.cell_width import cell_width, first_fitting, first_fitting_line
-from tcptop.widgets.scroll_pane import TITLE_SEPARATOR, Content, ScrollPane
+from tcptop.widgets.limits_title import FITS_TITLE, limits_title, title_parts
+from tcptop.widgets.scroll_pane import Content, ScrollPane
 
 FAR_S = 2 * 86_400.0
 """The time until a limit is reached is shown only up to this number of seconds.
@@ -55,10 +49,6 @@ EIGHTHS = "▏▎▍▌▋▊▉"
 TRACK = "·"
 """An empty cell of a bar."""
 BAR_ROLES: dict[LimitState, Role] = {"near": "warning", "pressure": "warning", "full": "critical-bar"}
-FITS_TITLE = "FITS MORE"
-ORDERS = ("fewest fit first", "fewest first")
-"""Texts, from long to short, that name the order of the limits: of the limits without an alarm, the limit below which
-the fewest further sockets fit comes first."""
 PERCENT_WIDTH, FITS_WIDTH, NOTE_WIDTH, THEN_WIDTH = 7, 12, 26, 53
 MIN_BAR_WIDTH, MAX_BAR_WIDTH = 7, 20
 USE_WIDTHS: Sequence[tuple[int, int]] = ((100, 24), (85, 22))
@@ -139,70 +129,15 @@ class LimitsPane(ScrollPane):
         """The headroom of the machine in the longest words that fit, and the title of the headroom column."""
         if not self.gutter.top:
             return "", ""
-        limits, mode = shown_limits(ledger, choices.mode), choices.mode
-        fits_start = column_widths(limits, self.size.width).fits_end - TITLE_MARGIN - cell_width(FITS_TITLE)
-        hidden = self._hidden_alarms(limits)
-        sentences = headroom_sentences(ledger, mode)
-        # A full limit that the number leaves out is named in every title.
-        named_full = nearly_full_text(ledger.limits[mode])
-        sentences = [each for each in sentences if named_full in each] or sentences
-        # The number is shown with what it counts for buffers wherever that fits; the order of the limits gives way.
-        buffers = counted_buffers_text(ledger.limits[mode], ledger.headroom[mode])
-        noun = f" more {SOCKETS[mode]}"
-        counted = [each for each in sentences if buffers in each] if buffers else []
-        nameless = [each for each in counted if noun not in each]
-        counted = [each for each in counted if noun in each]
-        exceptions = headroom_exceptions(ledger.limits[mode], mode)
-        # A number of the known limits alone is never called that of all limits; the order of the limits gives way.
-        unread = unread_limits_text(ledger.limits[mode], mode)
-        # In a title alone, `Without tcp_mem` could mean a machine that has none.
-        unread_word = unread_limit_word(ledger.limits[mode], mode)
-        name = f"Limits without {unread}" if unread else "Known limits" if OF_KNOWN in exceptions else "Limits"
-        groups: list[list[list[str]]] = []
-        is_range = ledger.limits[mode].first_most is not None
-        for group in (counted, nameless, sentences):
-            parts: list[list[str]] = []
-            complete = [each for each in group if exceptions in each]
-            parts += [["Limits", order, each] for each in complete for order in ORDERS]
-            parts += [["Limits", each] for each in complete]
-            short = [each for each in group if OF_KNOWN not in each][-5 if is_range else -3 :]
-            parts += [[name, order, each] for each in short for order in ORDERS]
-            names = [name, f"{unread} {unread_word}", f"Without {unread}"] if unread else [name]
-            parts += [[each_name, each] for each in short for each_name in names]
-            groups.append(parts)
-        if name != "Limits":
-            groups[-1].append([f"Without {unread}" if unread else "Known", sentences[-1]])
-        is_told = self._body_height + (self._view.since is not None) < self.size.height - self.gutter.top
-        if self._can_look(ledger) and self._body_length >= self._body_height and not is_told:
-            groups = [[variant for each in parts for variant in ([*each, WHO_HINTS[-1]], each)] for parts in groups]
-        last = TITLE_SEPARATOR.join(filter(None, ("Limits", hidden)))
-
-        position = self.position
-
-        def titles() -> Iterator[str]:
-            for group, parts in zip((counted, nameless, sentences), groups, strict=True):
-                # Beside a full limit, the words are worth more than the position. What a range counts for buffers is
-                # worth more than the position, and than its noun.
-                rounds = [[position], [""]] if group is not nameless or is_range else [[position]]
-                # What the number counts for buffers is worth more than the alarms below, which the head line has, too.
-                for alarms in dict.fromkeys((hidden, "")):
-                    for places in [[position, ""]] if named_full else rounds:
-                        for each, place in product(parts, places):
-                            yield TITLE_SEPARATOR.join(filter(None, (each[0], alarms, *each[1:], place)))
-            yield last
-
-        first: list[str] = []
-        reason = ledger.headroom[mode].unknown_because
-        if ledger.limits[mode].first is None and reason is not None:
-            # The reason for the unknown headroom is more useful than the title of a column without numbers.
-            first += [f"Limits{TITLE_SEPARATOR}{each}" for each in (f"{sentences[-1]}: {reason}", reason)]
+        limits = shown_limits(ledger, choices.mode)
+        fits_column = None
         if any(limit.stops_new_sockets and limit.headroom_sockets is not None for limit in limits):
-            left = fits_start - len(TITLE_SEPARATOR)
-            headed = next((each for each in titles() if cell_width(each) <= left), last)
-            if headed is not last:
-                first.append(f"{headed} {'─' * (fits_start - cell_width(headed) - 2)} {FITS_TITLE}")
-        fitting = (each for each in (*first, *titles()) if cell_width(each) <= self.max_title_width)
-        return next(fitting, last), ""
+            fits_column = column_widths(limits, self.size.width).fits_end - TITLE_MARGIN - len(FITS_TITLE)
+        is_told = self._body_height + (self._view.since is not None) < self.size.height - self.gutter.top
+        needs_hint = self._can_look(ledger) and self._body_length >= self._body_height and not is_told
+        hint, hidden = WHO_HINTS[-1] if needs_hint else "", self._hidden_alarms(limits)
+        where = (self.position, fits_column, self.max_title_width)
+        return limits_title(title_parts(ledger, choices.mode, hint, hidden, *where)), ""
 
     def _can_look(self, ledger: Ledger) -> bool:
         """True if the running kernel can be asked about all sockets (key W)."""
