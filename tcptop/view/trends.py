@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 
 from tcptop.ledger import AccountingMode, Ledger
 
@@ -73,6 +73,7 @@ def add_sample(trends: Trends, ledger: Ledger) -> Trends:
     return Trends(step, ledger, **values)
 
 
+@lru_cache(32)  # the values of all graphs change once in STEP_S
 def fit_columns(values: Series, columns: int, step: int | None) -> Series:
     """The values of the last MAX_STEPS steps, fitted to the columns of a graph, the newest value last.
 

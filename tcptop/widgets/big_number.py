@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 BIG_GLYPHS: dict[str, tuple[str, str, str]] = {
     "0": ("█▀█", "█ █", "▀▀▀"),
     "1": ("▀█ ", " █ ", "▀▀▀"),
@@ -43,7 +45,8 @@ HEIGHT = 3
 BOUNDS = "≥≤"
 
 
-def draw_big_number(text: str, ascii_only: bool = False) -> list[str]:
+@lru_cache(8)  # the figures of the screen seldom change
+def draw_big_number(text: str, ascii_only: bool = False) -> tuple[str, ...]:
     """The text as `HEIGHT` lines of equal width; characters without a glyph are left out.
 
     A blank column follows each glyph except `≥` and `≤`, because the glyphs of these two signs are two columns wide.
@@ -51,4 +54,4 @@ def draw_big_number(text: str, ascii_only: bool = False) -> list[str]:
     glyphs_of = ASCII_BIG_GLYPHS if ascii_only else BIG_GLYPHS
     gaps = {character: "" if character in BOUNDS else " " for character in glyphs_of}
     characters = [character for character in text if character in glyphs_of]
-    return ["".join(glyphs_of[each][line] + gaps[each] for each in characters)[:-1] for line in range(HEIGHT)]
+    return tuple("".join(glyphs_of[each][line] + gaps[each] for each in characters)[:-1] for line in range(HEIGHT))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from tcptop.ledger import Ledger
 from tcptop.text import units
@@ -55,6 +56,7 @@ def format_count(value: float) -> str:
     return units.count(round(value)) if value < 1_000_000 else units.short_count(round(value), 6)
 
 
+@lru_cache(32)  # the values of all graphs change once in STEP_S
 def sparkline(values: Series, min_span: float = MIN_SPAN) -> str:
     """A bar character for each value, scaled from the lowest value to the highest; a space for an unknown value."""
     return area(values, 1, min_span)[0]

@@ -56,7 +56,7 @@ class HeadLine(Pane):
         """Draws the last ledger again; before the first ledger, says that the first sample is being read."""
         super().redraw()
         if self._ledger is None:
-            self.set_lines([FIRST_LINE])
+            self.set_lines([FIRST_LINE], self.size.height)
 
 
 def head_line(ledger: Ledger, view: View, columns: int) -> Line:

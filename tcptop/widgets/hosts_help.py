@@ -54,7 +54,7 @@ class HostsHelpPane(HelpPane):
             body = help_lines(columns)
             self.place(len(body), rows)
             self.set_titles(shorten_title(TITLE, self.position, self.max_title_width), "")
-            self.set_lines(body[self._first : self._first + rows])
+            self.set_lines(body[self._first :], rows)
             self.refresh_changes()
 
 

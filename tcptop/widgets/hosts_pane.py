@@ -140,7 +140,7 @@ class HostsPane(Pane, can_focus=True):
         columns, rows = self.size
         if columns:
             self._keep_order(looks)
-            self.set_lines(self._screen(columns, rows))
+            self.set_lines(self._screen(columns, rows), rows)
 
     def redraw(self) -> None:
         """Draws the machines again, for the present size, order and cursor."""

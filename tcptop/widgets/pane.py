@@ -120,7 +120,7 @@ class Pane(Widget):
             self.set_titles(*self.edge_titles(ledger, view.choices))  # a title may tell which lines are visible
             if lines and self.has_focus and self.has_class(UNTITLED_CLASS):
                 lines = [mark_first_words(lines[0]), *lines[1:]]
-            self.set_lines(lines)
+            self.set_lines(lines, rows)
 
     def redraw(self) -> None:
         """Draws the last ledger again, for the current size of the pane."""
@@ -231,9 +231,9 @@ class Pane(Widget):
             content += Content(self._terminal_text(f" {note} ")).stylize("$text-muted")
         self._border_title = content
 
-    def set_lines(self, lines: Sequence[Line]) -> None:
-        """Sets the lines of the pane."""
-        old, self._lines = self._lines, tuple(lines[: self.size.height])
+    def set_lines(self, lines: Sequence[Line], rows: int) -> None:
+        """Sets the lines of the pane, of which the first `rows` are visible."""
+        old, self._lines = self._lines, tuple(lines[:rows])
         pairs = enumerate(zip_longest(self._lines, old, fillvalue=EMPTY_LINE), self.gutter.top)
         self._changed.update(row for row, (new_line, old_line) in pairs if new_line != old_line)
 
