@@ -1,4 +1,4 @@
-"""Pacing: when each source may be read again. All reads together may take at most 0.5 % of one CPU."""
+"""Pacing: when each source may be read again. All reads together may take at most 0.4 % of one CPU."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ FREE_PARSE_US = 2_000
 """If parsing a file takes at most this CPU time, the pause is not lengthened. On most machines, parsing takes less CPU
 time than this."""
 
-BUDGET_US_PER_S = 5_000
-"""CPU time per second that the reads of all sources may take together: 0.5 % of one CPU."""
+BUDGET_US_PER_S = 4_000
+"""CPU time per second that the reads of all sources may take together: 0.4 % of one CPU."""
 
 CHEAP_BUDGET_US_PER_S = 2_500
 """Part of `BUDGET_US_PER_S` that is available even while the budget recovers from an expensive read, to reads that fit
 into what is left of this part."""
 
-START_BUDGET_US = 10_000
+START_BUDGET_US = 8_000
 USUAL_READS = 3
 """The usual CPU time of a read is the shortest of the last USUAL_READS reads: an interrupt may lengthen a read."""
 

@@ -1,4 +1,4 @@
-"""Pacing: the reads of a source, and of all sources together, stay within 0.5 % of one CPU."""
+"""Pacing: the reads of a source stay within 0.5 % of one CPU, and those of all sources together within 0.4 %."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 
 from tcptop.sampling.pace import Paces
 
-CPU_SHARE = 0.005
-"""The budget: 0.5 % of one CPU, for each source and for all together."""
+CPU_SHARE = 0.004
+"""The budget: 0.4 % of one CPU for all sources together."""
 
 REST_FACTOR = 200
 """After a read, a source pauses for at least this many times the duration of the read."""
@@ -84,7 +84,7 @@ def test_the_effective_period_follows_from_the_cost() -> None:
 )
 @pytest.mark.parametrize("interval_s", [0.1, 1.0, 10.0])
 def test_all_sources_together_stay_within_the_budget(costs_us: dict[str, int], interval_s: float) -> None:
-    """At any time, the CPU time used is at most 0.5 % of the elapsed time, plus a bounded amount for the start.
+    """At any time, the CPU time used is at most 0.4 % of the elapsed time, plus a bounded amount for the start.
 
     At the start the cost of a read is unknown, so every source is read once, and 30 ms beyond the budget may be used.
     """
@@ -169,7 +169,7 @@ def test_a_slow_read_does_not_starve_a_source_where_all_reads_want_more_than_the
     """As on a machine with two CPUs, where at an interval of 0.1 s all reads together want twice the budget."""
     costs_us = {"sockstat": 15, "meminfo": 25, "snmp": 29, "netstat": 48, "slab_counts": 281, "socket_limits": 160}
     costs_us |= {"slabinfo": 4_600, "pagetypeinfo": 10_600}
-    rest_factors, min_periods_s = {"pagetypeinfo": 400}, {"pagetypeinfo": 5.0}
+    rest_factors, min_periods_s = {"pagetypeinfo": 800}, {"pagetypeinfo": 5.0}
     paces = Paces()
     read_at_s: dict[str, list[float]] = {name: [] for name in costs_us}
     for tick in range(int(300 / interval_s)):
