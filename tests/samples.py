@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,21 +60,27 @@ def phase_trees(kernel: str) -> list[Path]:
     return [tree(kernel, phase) for phase in RECORDINGS[kernel]]
 
 
-def record(path: Path, roots: Sequence[Path], samples: int, bounds: Bounds = NO_BOUNDS) -> list[Snapshot]:
-    """Records `samples` samples, about one a second by the sampler's clock; returns the live snapshots."""
+def record(
+    path: Path, roots: Sequence[Path], samples: int, bounds: Bounds = NO_BOUNDS, clock_set_s: Mapping[int, float] = {}
+) -> list[Snapshot]:
+    """Records `samples` samples, about one a second by the sampler's clock; returns the live snapshots.
+
+    `clock_set_s` has the seconds by which somebody sets the machine's clock forward before a sample, by its number.
+    """
     host = TreeSequenceHost(roots)
     recorder = Recorder(str(path), bounds)
-    clock_s = 5000.125
+    clock_s, set_s = 5000.125, 0.0
     live_snapshots: list[Snapshot] = []
     try:
         sampler = Sampler(
             host,
             kernel_sources(),
             monotonic=lambda: clock_s,
-            unix_time=lambda: STARTED_UNIX_S + clock_s - 5000.125,
+            unix_time=lambda: STARTED_UNIX_S + clock_s - 5000.125 + set_s,
             on_read=recorder.add_read,
         )
-        for _ in range(samples):
+        for number in range(samples):
+            set_s += clock_set_s.get(number, 0.0)
             read_due(sampler)
             live_snapshots.append(sampler.snapshot())
             recorder.write(live_snapshots[-1])

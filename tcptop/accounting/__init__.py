@@ -95,6 +95,7 @@ def account(
     seen = holders if is_usable else None
     return Ledger(
         taken_at_unix_s=snapshot.taken_at_unix_s,
+        monotonic_s=snapshot.monotonic_s or None,
         live=snapshot.live,
         host=host,
         sockets=sockets,

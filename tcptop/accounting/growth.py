@@ -31,7 +31,9 @@ two times."""
 class GrowthSample(NamedTuple):
     """One sample of the figures whose growth is computed."""
 
-    at_unix_s: float
+    at_s: float
+    """Time on the clock that nobody sets, or in seconds since the epoch if `is_monotonic` is False."""
+    is_monotonic: bool
     sockets: Mapping[AccountingMode, int | None]
     tcp_bytes: int | None
     used: Mapping[str, int | None]
@@ -46,17 +48,18 @@ def add_growth_sample(
 
     The last sample before these LENGTH_S seconds is kept too, so that the series is as long as a forecast needs.
 
-    If the new sample has another origin, the series begins again with the new sample. If a clock was set back, some
-    times in `samples` may be later than the time of `ledger`; such samples are dropped.
+    If the new sample has another origin or another clock, the series begins again with the new sample. If the player of
+    a recording went back, some times in `samples` are later than the time of `ledger`; such samples are dropped.
     """
-    at_s = ledger.taken_at_unix_s
+    is_monotonic = ledger.monotonic_s is not None
+    at_s = ledger.monotonic_s if is_monotonic else ledger.taken_at_unix_s
     if at_s is None:
         return tuple(samples)
-    samples = [each for each in samples if each.at_unix_s <= at_s]
+    samples = [each for each in samples if each.is_monotonic == is_monotonic and each.at_s <= at_s]
     continued = continue_origin(samples[-1].origin, origin) if samples else origin
     if continued is None:
         samples, continued = [], origin
-    if samples and at_s - samples[-1].at_unix_s < GAP_S:
+    if samples and at_s - samples[-1].at_s < GAP_S:
         # The new sample comes too soon after the last sample of the series, so the new sample is left out. The last
         # sample still gets the new origin, which contains the newest totals of the counters. The next totals are
         # compared with these totals: a smaller total shows that the machine was booted in between.
@@ -65,15 +68,16 @@ def add_growth_sample(
     counts = ledger.sockets
     sample = GrowthSample(
         at_s,
+        is_monotonic,
         {"full": counts.allocated, "time_wait": counts.time_wait},
         ledger.tcp_memory.bytes,
         {limit.name: limit.used for limit in ledger.limits["full"].rows},
         continued,
     )
-    kept = [each for each in samples if 0 < at_s - each.at_unix_s <= LENGTH_S]
-    if not kept or at_s - kept[0].at_unix_s < LENGTH_S:
+    kept = [each for each in samples if 0 < at_s - each.at_s <= LENGTH_S]
+    if not kept or at_s - kept[0].at_s < LENGTH_S:
         oldest_s = LENGTH_S + MAX_RATE_S
-        kept[:0] = [each for each in samples if LENGTH_S < at_s - each.at_unix_s <= oldest_s][-1:]
+        kept[:0] = [each for each in samples if LENGTH_S < at_s - each.at_s <= oldest_s][-1:]
     return (*kept, sample)
 
 
@@ -84,7 +88,7 @@ def growth(samples: Sequence[GrowthSample], ledger: Ledger, mode: AccountingMode
     """
     if len(samples) < MIN_SAMPLES:
         return None
-    times_s = [sample.at_unix_s for sample in samples]
+    times_s = [sample.at_s for sample in samples]
     is_long = times_s[-1] - times_s[0] >= LENGTH_S
     limits_in_s: dict[str, float] = {
         limit.name: in_s
@@ -116,17 +120,25 @@ def fit_slope(times_s: Sequence[float], values: Sequence[float | None]) -> Slope
     return Slope(per_s, sqrt(residuals / (count - 2) / spread))
 
 
+def seconds_between(before: Ledger, ledger: Ledger) -> float | None:
+    """The time between two samples; None if unknown. A clock that was set in between does not matter if possible."""
+    if before.monotonic_s is not None and ledger.monotonic_s is not None:
+        return ledger.monotonic_s - before.monotonic_s
+    if before.taken_at_unix_s is None or ledger.taken_at_unix_s is None:
+        return None
+    return ledger.taken_at_unix_s - before.taken_at_unix_s
+
+
 def add_rates(before: Ledger | None, ledger: Ledger) -> Ledger:
     """The ledger with the changes per second since the sample `before`: of sockets, mini-sockets and caches' objects.
 
     The changes of sockets are unknown if `before` is later than `ledger`, or more than MAX_RATE_S seconds earlier. The
     caches keep the changes between their last two readings if these are not read since `before`, or long before.
     """
-    if before is None or before.taken_at_unix_s is None or ledger.taken_at_unix_s is None:
+    elapsed_s = None if before is None else seconds_between(before, ledger)
+    if before is None or elapsed_s is None or elapsed_s > MAX_RATE_S:
         return ledger
-    elapsed_s, old, new = ledger.taken_at_unix_s - before.taken_at_unix_s, before.sockets, ledger.sockets
-    if elapsed_s > MAX_RATE_S:
-        return ledger
+    old, new = before.sockets, ledger.sockets
     sockets = new._replace(
         allocated_per_s=per_second(old.allocated, elapsed_s, new.allocated),
         time_wait_per_s=per_second(old.time_wait, elapsed_s, new.time_wait),
@@ -164,9 +176,10 @@ def _seconds_between_reads(before: Ledger, ledger: Ledger, source: str) -> float
     None if it is unknown, if the two are one reading, or if they are far apart, as after a jump in a recording.
     """
     ages = [each.sources[source].age_s for each in (before, ledger)]
-    if ages[0] is None or ages[1] is None or before.taken_at_unix_s is None or ledger.taken_at_unix_s is None:
+    apart_s = seconds_between(before, ledger)
+    if ages[0] is None or ages[1] is None or apart_s is None:
         return None
-    elapsed_s = (ledger.taken_at_unix_s - ages[1]) - (before.taken_at_unix_s - ages[0])
+    elapsed_s = apart_s - ages[1] + ages[0]
     return elapsed_s if MIN_RATE_S <= elapsed_s <= 2 * GAP_S else None
 
 

@@ -268,13 +268,18 @@ def _replayed_sample(options: argparse.Namespace, needs_growth: bool) -> Sample:
         numbers = _growth_samples(recording, index)
         start = _start_of_origin(recording, numbers)
         times_s: list[float] = []
+        monotonic_s: list[float] = []
         counts: list[float | None] = []
         for number, at_s in numbers[start:]:
             with suppress(OSError, ValueError):
-                count = _allocated_sockets(recording.snapshot(number))
+                sample = recording.snapshot(number)
+                count = _allocated_sockets(sample)
                 if count is not None or number == index:
                     times_s.append(at_s)
+                    monotonic_s.append(sample.monotonic_s)
                     counts.append(count)
+    # A clock that was set meanwhile does not matter, unless the other clock is unknown.
+    times_s = monotonic_s if all(monotonic_s) else times_s
     per_s = change_per_s(times_s, counts)
     reason = "it needs two samples that count the sockets, at most five minutes apart"
     if start and len(times_s) < 2:

@@ -5,6 +5,7 @@ in reports and on the screen.
 """
 
 from collections.abc import Mapping
+from math import ceil
 from typing import TYPE_CHECKING, NamedTuple
 
 from tcptop.kernel.limits import Threshold
@@ -128,14 +129,14 @@ class SourceHealth(NamedTuple):
         The text is empty if the source is read at every interval of the screen (`interval_s`) and was read with this
         sample, or with the sample before; with `is_noticed`, only if it was read with this sample. `is_noticed` is true
         if another figure on the screen shows the effect of the age. If the source's next reading is overdue, the text
-        shows the exact age. If the next reading is not overdue, the text shows the interval as an upper bound, because
-        an exact age would change with every sample.
+        shows the exact age. If the next reading is not overdue, the text shows an upper bound, because an exact age
+        would change with every sample.
         """
         if self.age_s is None or self.every_s is None:
             return ""
         is_seldom = self.every_s > 1.5 * interval_s
         if is_seldom and self.age_s <= 1.5 * self.every_s:
-            return f"≤ {max(1.0, self.every_s):.0f} s old"
+            return f"≤ {ceil(max(1.0, self.every_s, self.age_s)):.0f} s old"
         if self.age_s > (0.5 if is_noticed else 1.5) * interval_s:
             return f"{self.age_s:.0f} s old" if self.age_s >= 1 else "≤ 1 s old"
         return ""
@@ -178,6 +179,8 @@ class Ledger(NamedTuple):
     """All figures that are computed from one Snapshot."""
 
     taken_at_unix_s: float | None
+    monotonic_s: float | None
+    """Time of the sample on a clock that nobody sets; None in a saved tree."""
     live: bool
     host: HostFacts
     sockets: SocketCounts

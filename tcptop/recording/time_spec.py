@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from array import array
-from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from itertools import accumulate, pairwise
@@ -64,21 +63,23 @@ def select_samples(recording: Recording, time_range: TimeRange) -> range:
     start, end = 0, len(recording)
     if time_range.first is not None:
         times = times_for(time_range.first, recording)
-        start = bisect_left(times, _parse_option(time_range.first, "--from", times))
+        first_s = _parse_option(time_range.first, "--from", times)
+        start = next((index for index, time_s in enumerate(times) if time_s >= first_s), end)
     if time_range.last is not None:
         times = times_for(time_range.last, recording)
-        end = bisect_right(times, _parse_option(time_range.last, "--to", times))
+        last_s = _parse_option(time_range.last, "--to", times)
+        end = next((index + 1 for index in reversed(range(len(times))) if times[index] <= last_s), 0)
     if start >= end:
-        raise TcptopError(f"{printable(recording.path)}: no sample then; {_covered_text(ordered_times(recording))}")
+        raise TcptopError(f"{printable(recording.path)}: no sample then; {_covered_text(known_times(recording))}")
     return range(start, end)
 
 
 def times_for(text: str, recording: Recording) -> Sequence[float]:
     """The times of all samples among which a time that the user typed is looked for.
 
-    An offset is looked for among the running times, and any other time among the ordered times.
+    An offset is looked for among the running times, and any other time among the recorded times.
     """
-    return running_times(recording) if text[:1] in ("+", "-") or text == "0" else ordered_times(recording)
+    return running_times(recording) if text[:1] in ("+", "-") or text == "0" else known_times(recording)
 
 
 def parse_time(text: str, first_unix_s: float, last_unix_s: float) -> float:
@@ -157,27 +158,32 @@ def ordered_times(recording: Recording) -> Sequence[float]:
         TcptopError: if no sample has a time.
 
     """
-    # Binary search needs sorted times. If the clock was set back, the time of a later sample may be smaller than the
-    # time of an earlier sample. The smaller time is then replaced by the largest time of all earlier samples.
-    return array("d", accumulate(_known_times(recording), max))
+    # If the clock was set back, the time of a later sample may be smaller than the time of an earlier sample. The
+    # smaller time is then replaced by the largest time of all earlier samples.
+    return array("d", accumulate(known_times(recording), max))
 
 
 def running_times(recording: Recording) -> Sequence[float]:
     """For each sample, the first time of the recording plus the time that has passed since then.
 
-    If the clock was set back between two samples, no time has passed between them.
+    If the clock was set back between two samples, a microsecond has passed between them.
 
     Raises:
         TcptopError: if no sample has a time.
 
     """
-    first_s, *later = _known_times(recording)
-    steps = (max(0.0, time_s - before_s) for before_s, time_s in pairwise((first_s, *later)))
+    first_s, *later = known_times(recording)
+    steps = (max(1e-6, time_s - before_s) for before_s, time_s in pairwise((first_s, *later)))
     return array("d", accumulate(steps, initial=first_s))
 
 
-def _known_times(recording: Recording) -> Sequence[float]:
-    """The time of each sample; an unknown time is that of the sample before, or the first known time."""
+def known_times(recording: Recording) -> Sequence[float]:
+    """The time of each sample; an unknown time is that of the sample before, or the first known time.
+
+    Raises:
+        TcptopError: if no sample has a time.
+
+    """
     times = array("d")
     recorded = [recording.taken_at_unix_s(index) for index in range(len(recording))]
     last_s = next((time_s for time_s in recorded if time_s is not None), None)
@@ -191,22 +197,20 @@ def _known_times(recording: Recording) -> Sequence[float]:
 
 def _parse_option(text: str, option: str, times: Sequence[float]) -> float:
     try:
-        return parse_time(text, times[0], times[-1])
+        return parse_time(text, min(times), max(times))
     except ValueError as error:
         raise TcptopError(f"{option}: {error}") from None
 
 
 def nearest_sample(times: Sequence[float], time_s: float, path: str) -> int:
     """The index of the sample nearest to a time; raises TcptopError if the time is outside the recording."""
-    if not times[0] - TOLERANCE_S <= time_s <= times[-1] + TOLERANCE_S:
+    if not min(times) - TOLERANCE_S <= time_s <= max(times) + TOLERANCE_S:
         raise TcptopError(f"{printable(path)}: no sample then; {_covered_text(times)}")
-    after = min(bisect_left(times, time_s), len(times) - 1)
-    before = max(0, after - 1)
-    return before if abs(times[before] - time_s) <= abs(times[after] - time_s) else after
+    return min(range(len(times)), key=lambda index: abs(times[index] - time_s))
 
 
 def _covered_text(times: Sequence[float]) -> str:
-    return f"it holds {format_local_time(times[0])} to {format_local_time(times[-1])}, local time"
+    return f"it holds {format_local_time(min(times))} to {format_local_time(max(times))}, local time"
 
 
 def utc_time(unix_s: float) -> str:

@@ -44,6 +44,8 @@ class _Record:
     pause_s = 0.0
     """Minimum pause after the read."""
     was_read = False
+    fits = False
+    """True if the next read was allowed as one that fits into the part of the budget for cheap reads."""
     waits_since_s = inf
     """First time when only the budget did not allow the next read; infinite if it has allowed the read so far."""
     refused_s = -inf
@@ -86,7 +88,7 @@ class Paces:
         ):
             if now_s < record.rested_s or now_s + early_s < record.next_s:
                 continue
-            fits = record.usual_us <= cheap_left_us
+            fits = record.fits = bool(record.last_us) and record.usual_us <= cheap_left_us
             # The first read of a source is always allowed, so that a report is complete.
             if name in self.outside_budget:
                 chosen.append(name)
@@ -126,12 +128,12 @@ class Paces:
         record.pause_s = (took_us * rest_factor + max(0, parse_us - FREE_PARSE_US) * REST_FACTOR) / 1e6
         record.rested_s = ended_s + record.pause_s
         if name not in self.outside_budget:
-            self.charge(took_us)
+            self.charge(took_us, record.fits)
 
-    def charge(self, took_us: int) -> None:
-        """Subtracts the CPU time of a read from the budget."""
+    def charge(self, took_us: int, is_cheap: bool = True) -> None:
+        """Subtracts the CPU time of a read from the budget; a read that is usually cheap also from the cheap part."""
         self.budget_us -= took_us
-        if took_us <= self.cheap_budget_us:
+        if is_cheap:
             self.cheap_budget_us -= took_us
 
     def period_s(self, name: str, wanted_s: float) -> float:

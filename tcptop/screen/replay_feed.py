@@ -198,7 +198,7 @@ class ReplayFeed(Feed):
             raise ValueError("its samples have no times")
         recording, samples = self._selection.recording, self._selection.samples
         searched_s = times_for(answer, recording)[samples.start : samples.stop]
-        moment_s = parse_time_near(answer, times_s[self.player.index], searched_s[0], searched_s[-1])
+        moment_s = parse_time_near(answer, times_s[self.player.index], min(searched_s), max(searched_s))
         self._go(self.player.seek(nearest_sample(searched_s, moment_s, recording.path)))
 
     def _go(self, player: Player) -> None:

@@ -10,7 +10,7 @@ import pytest
 from recorded import ledger
 
 from tcptop.accounting.events import UNKNOWN_COUNTS
-from tcptop.accounting.growth import GAP_S, LENGTH_S, GrowthSample, add_growth_sample, fit_slope, growth
+from tcptop.accounting.growth import GAP_S, LENGTH_S, GrowthSample, add_growth_sample, add_rates, fit_slope, growth
 from tcptop.accounting.origin import Origin, continue_origin
 from tcptop.ledger import Growth, Ledger, Limits
 from tcptop.text.line import text_of
@@ -128,9 +128,9 @@ def test_only_the_last_minutes_count_and_samples_keep_a_distance() -> None:
     kept: tuple[GrowthSample, ...] = ()
     for at_s in range(1000):
         kept = add_growth_sample(kept, sample(1e9 + at_s, at_s))
-    gaps = [after.at_unix_s - before.at_unix_s for before, after in pairwise(kept)]
+    gaps = [after.at_s - before.at_s for before, after in pairwise(kept)]
     assert set(gaps) == {GAP_S}
-    assert kept[-1].at_unix_s - kept[0].at_unix_s <= LENGTH_S
+    assert kept[-1].at_s - kept[0].at_s <= LENGTH_S
     assert len(kept) <= LENGTH_S / GAP_S + 1
 
 
@@ -138,8 +138,22 @@ def test_a_clock_that_is_set_back_makes_the_series_begin_again() -> None:
     kept: tuple[GrowthSample, ...] = ()
     for at_s in (0, 5, 10, -3600, -3595):
         kept = add_growth_sample(kept, sample(1e9 + at_s, 1))
-    assert [each.at_unix_s - 1e9 for each in kept] == [-3600, -3595]
+    assert [each.at_s - 1e9 for each in kept] == [-3600, -3595]
     assert add_growth_sample(kept, sample(0.0, 1)._replace(taken_at_unix_s=None)) == kept
+
+
+def test_a_clock_that_is_set_changes_neither_growth_nor_rates() -> None:
+    """200 more a second for 400 s, to 150 000 of 262 144; the clock is set two minutes forward."""
+    samples = [
+        sample(1e9 + at_s + 120 * (at_s > 250), 100 * at_s, 70_000 + 200 * at_s)._replace(monotonic_s=5e3 + at_s)
+        for at_s in range(0, 401, 5)
+    ]
+    result = found(samples)
+    assert result is not None
+    assert result.sockets == pytest.approx((100.0, 0.0), abs=1e-6)
+    assert result.limits_in_s["nf_conntrack_max"] == pytest.approx((262_144 - 150_000) / 200)
+    for before, after in pairwise(samples):
+        assert add_rates(before, after).sockets.allocated_per_s == pytest.approx(100)
 
 
 TOTALS = {**UNKNOWN_COUNTS, "ListenDrops": 50, "ListenOverflows": 50}

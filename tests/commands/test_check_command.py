@@ -479,6 +479,18 @@ def test_growth_leaves_out_a_count_that_contradicts_its_sample(tmp_path: Path, r
     assert run("-r", str(path), "--at", "+6s", "growth").state == "UNKNOWN"
 
 
+@pytest.mark.parametrize("set_s", [-1.0, 30.0, 120.0])
+def test_growth_does_not_depend_on_a_clock_that_is_set(tmp_path: Path, run: Run, set_s: float) -> None:
+    roots = []
+    for number in range(2 * MIN_SAMPLES):
+        root = copy_recording("6.1-4n", "base", tmp_path / str(number))
+        write_socket_count(root, 1000 + 50 * number)
+        roots.append(root)
+    path = tmp_path / "set.tcptop"
+    record(path, roots, len(roots), clock_set_s={MIN_SAMPLES: set_s})
+    assert run("-r", str(path), "growth").data["growth"].value == pytest.approx(50, rel=1e-3)
+
+
 @pytest.mark.slow
 def test_growth_begins_again_where_a_recording_goes_on_after_a_boot(
     tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch

@@ -118,7 +118,7 @@ def test_select_samples(tmp_path: Path) -> None:
 
 
 def test_offsets_in_a_recording_whose_clock_was_set_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The last 20 of 30 samples have times of an hour before; offsets count the time that has passed."""
+    """The last samples have times of an hour before. Offsets count what has passed; others are looked for."""
     file = tmp_path / "recording"
     record(file, phase_trees("6.1-1n"), 10)
     monkeypatch.setattr("samples.STARTED_UNIX_S", STARTED_UNIX_S - 3600)
@@ -129,6 +129,19 @@ def test_offsets_in_a_recording_whose_clock_was_set_back(tmp_path: Path, monkeyp
         assert select_samples(recording, TimeRange(at="+5")) == range(5, 6)
         assert select_samples(recording, TimeRange(last="+20", first="+10")).stop == 21
         assert select_samples(recording, TimeRange(at="12:00:05")) == range(5, 6)
+        assert select_samples(recording, TimeRange(at="11:00:07")) == range(17, 18)
+        assert select_samples(recording, TimeRange(first="11:00:07", last="11:00:09")).stop == 19
+        with pytest.raises(TcptopError, match="it holds 2026-11-22 11:00:00 to 2026-11-22 12:00:09"):
+            select_samples(recording, TimeRange(at="10:30"))
+
+
+def test_the_last_sample_after_the_clock_was_set_back(tmp_path: Path) -> None:
+    file = tmp_path / "recording"
+    record(file, phase_trees("6.1-1n"), 4, clock_set_s={3: -3600.0})
+    with recording_at(file) as recording:
+        assert select_samples(recording, TimeRange(at="-0")) == range(3, 4)
+        assert select_samples(recording, TimeRange(at="+0")) == range(1)
+        assert select_samples(recording, TimeRange(at="11:00:03")) == range(3, 4)
 
 
 def test_a_saved_tree_cannot_be_selected_by_time() -> None:
