@@ -95,7 +95,7 @@ def account(
     seen = holders if is_usable else None
     return Ledger(
         taken_at_unix_s=snapshot.taken_at_unix_s,
-        monotonic_s=snapshot.monotonic_s or None,
+        monotonic_s=snapshot.monotonic_s or None if snapshot.live else None,
         live=snapshot.live,
         host=host,
         sockets=sockets,
