@@ -31,7 +31,7 @@ def _line_of_slabinfo(
         more_aliases=more_aliases,
         objects_of=tuple(dict.fromkeys(item.struct for item in objects_of)),
         in_catalogue=bool(objects_of),
-        shared=len(names) > 1 or not all(item.in_own_row for item in objects_of) or not objects_of,
+        shared=len(names) > 1 or not all(item.tcp_only for item in objects_of) or not objects_of,
         object_bytes=row.object_bytes,
         object_size_bytes=object_size_bytes,
         objects_per_slab=row.objects_per_slab,

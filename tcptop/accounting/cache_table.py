@@ -497,7 +497,7 @@ class CacheTable:
             more_aliases=self._names.more_aliases(name),
             objects_of=(OBJECT_OF_CACHE[name].struct,),
             in_catalogue=True,
-            shared=merged or not OBJECT_OF_CACHE[name].in_own_row,
+            shared=merged or not OBJECT_OF_CACHE[name].tcp_only,
             object_bytes=object_bytes,
             object_size_bytes=object_size,
             objects_per_slab=per_slab,

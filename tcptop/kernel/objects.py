@@ -131,11 +131,6 @@ class KernelObject(NamedTuple):
         return self.caches + self.names_before_slub
 
     @property
-    def in_own_row(self) -> bool:
-        """True if the row of the object's cache has only objects of TCP as long as the cache is not merged."""
-        return self.tcp_only or self.per in ("local port", "local port and address")
-
-    @property
     def always_held(self) -> bool:
         """True if every socket in a state of `held_in` has the object, whatever the socket's program does."""
         return self.only_with is None and self.per != "destination"

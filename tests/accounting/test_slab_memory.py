@@ -59,13 +59,6 @@ def test_own_bytes_are_tcps_caches_and_bind_buckets_that_are_not_merged(kernel: 
 
 
 @each_recording
-def test_rows_that_are_not_shared_are_tcps_own_bytes(kernel: str, phase: str) -> None:
-    found = ledger(kernel, phase)
-    own = [line for line in found.caches if line.in_catalogue and not line.shared]
-    assert sum(known(line.bytes) for line in own) == found.slab_memory.own_bytes
-
-
-@each_recording
 def test_the_share_lies_within_its_bounds(kernel: str, phase: str) -> None:
     memory = ledger(kernel, phase).slab_memory
     assert 0 <= known(memory.share_low_bytes) <= known(memory.share_bytes) <= known(memory.share_high_bytes)
