@@ -120,23 +120,15 @@ def fit_slope(times_s: Sequence[float], values: Sequence[float | None]) -> Slope
     return Slope(per_s, sqrt(residuals / (count - 2) / spread))
 
 
-def seconds_between(before: Ledger, ledger: Ledger) -> float | None:
-    """The time between two samples; None if unknown. A clock that was set in between does not matter if possible."""
-    if before.monotonic_s is not None and ledger.monotonic_s is not None:
-        return ledger.monotonic_s - before.monotonic_s
-    if before.taken_at_unix_s is None or ledger.taken_at_unix_s is None:
-        return None
-    return ledger.taken_at_unix_s - before.taken_at_unix_s
-
-
 def add_rates(before: Ledger | None, ledger: Ledger) -> Ledger:
     """The ledger with the changes per second since the sample `before`: of sockets, mini-sockets and caches' objects.
 
-    The changes of sockets are unknown if `before` is later than `ledger`, or more than MAX_RATE_S seconds earlier. The
+    The changes of sockets are unknown if `before` is later than `ledger`, more than MAX_RATE_S seconds earlier, or of
+    another boot. The
     caches keep the changes between their last two readings if these are not read since `before`, or long before.
     """
-    elapsed_s = None if before is None else seconds_between(before, ledger)
-    if before is None or elapsed_s is None or elapsed_s > MAX_RATE_S:
+    elapsed_s = None if before is None else ledger.seconds_since(before)
+    if before is None or elapsed_s is None or elapsed_s > MAX_RATE_S or ledger.host.is_other_boot(before.host):
         return ledger
     old, new = before.sockets, ledger.sockets
     sockets = new._replace(
@@ -176,7 +168,7 @@ def _seconds_between_reads(before: Ledger, ledger: Ledger, source: str) -> float
     None if it is unknown, if the two are one reading, or if they are far apart, as after a jump in a recording.
     """
     ages = [each.sources[source].age_s for each in (before, ledger)]
-    apart_s = seconds_between(before, ledger)
+    apart_s = ledger.seconds_since(before)
     if ages[0] is None or ages[1] is None or apart_s is None:
         return None
     elapsed_s = apart_s - ages[1] + ages[0]

@@ -9,7 +9,6 @@ from tcptop.accounting.cache_table import CacheTable
 from tcptop.accounting.socket_average import MIN_SOCKETS_PER_CPU
 from tcptop.kernel.objects import KERNEL_OBJECTS
 from tcptop.ledger import GrowthSinceMark, Ledger, LiveObjects
-from tcptop.rates import increase
 from tcptop.snapshot import Snapshot
 from tcptop.text.units import grouped
 
@@ -51,7 +50,7 @@ def growth_since_mark(mark: Ledger, now: Ledger, before: GrowthSinceMark | None 
 
 
 def _growth(mark: Ledger, now: Ledger, others_bytes: float | None) -> GrowthSinceMark:
-    elapsed_s = increase(mark.taken_at_unix_s, now.taken_at_unix_s)
+    elapsed_s = now.seconds_since(mark)
     if mark.live_objects is None or now.live_objects is None:
         unread = next((name for name in ("slabinfo", "sockstat") if now.sources[name].state in UNREAD), "slabinfo")
         return GrowthSinceMark(elapsed_s, None, None, None, f"{unread} is not readable")

@@ -195,7 +195,7 @@ def _time_wait(look: Look, _: VerdictLimits) -> Iterator[Candidate]:
 def _nofile(look: Look, _: VerdictLimits) -> Iterator[Candidate]:
     for process in _meant_processes(look):
         number, most = process.limited_descriptors, process.max_descriptors
-        if most and number - process.below_limit_error > NOFILE_SHARE * most:
+        if most and process.opens_files and number - process.below_limit_error > NOFILE_SHARE * most:
             groups = [group for group in look[1] if group.holder.kind == "process" and group.holder.pid == process.pid]
             sockets = sum(group.sockets for group in groups)
             named = f"{process.command}[{process.pid}]{_elsewhere(look[0], process.namespace)}"

@@ -580,10 +580,12 @@ def _nofile(holders: "Holders | None", needs_look: str) -> Limit:
     """
     if holders is None:
         return _limit("nofile", Use(None, None, None), None, f"open files of each process; {needs_look}")
-    found = [each for each in holders.process_of.values() if each.max_descriptors]
+    found = [each for each in holders.process_of.values() if each.opens_files]
     seen = "" if holders.all_processes_seen else OF_SEEN_PROCESSES
     if not found:
-        if holders.process_of:
+        if any(each.max_descriptors is not None for each in holders.process_of.values()):
+            lacks = "no process with TCP sockets may open files"
+        elif holders.process_of:
             lacks = "the limit of no process with TCP sockets could be read"
         elif holders.all_processes_seen:
             lacks = "no process has TCP sockets"

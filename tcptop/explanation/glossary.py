@@ -1168,7 +1168,7 @@ LIMIT_ENTRIES: tuple[Entry, ...] = (
         "The limit of each process: the largest number of its open files (descriptors), sockets among them.",
         "When it is reached, the process gets EMFILE. ulimit -n raises it for a shell and what it starts,"
         " LimitNOFILE= for a service of systemd, at most to sysctl fs.nr_open. Only a look at the sockets (W) tells"
-        " the use, without that of tcptop.",
+        " the use, without that of tcptop and of processes in a sandbox, whose limit is below 3.",
         "getrlimit(2), RLIMIT_NOFILE; ulimit -n",
         ("ulimit", "EMFILE"),
     ),

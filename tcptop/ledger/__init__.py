@@ -232,6 +232,17 @@ class Ledger(NamedTuple):
     Each name is the old name or the new name of a renamed function. None if /proc/kallsyms was not read.
     """
 
+    def seconds_since(self, earlier: "Ledger") -> float | None:
+        """The time between two samples; None if unknown, negative if `earlier` is the later one.
+
+        In one boot, a clock that was set in between does not matter, unless the other clock is unknown.
+        """
+        if not self.host.is_other_boot(earlier.host) and None not in (self.monotonic_s, earlier.monotonic_s):
+            return (self.monotonic_s or 0.0) - (earlier.monotonic_s or 0.0)
+        if self.taken_at_unix_s is None or earlier.taken_at_unix_s is None:
+            return None
+        return self.taken_at_unix_s - earlier.taken_at_unix_s
+
     def slab_order(self, mode: AccountingMode) -> int | None:
         """Slab order of the cache from which the sockets of an accounting mode come; None if unknown."""
         return self.tcp_slab_order if mode == "full" else self.mini_socket_slab_order

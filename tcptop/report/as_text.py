@@ -379,15 +379,15 @@ def _growth_text(first: Ledger, ledger: Ledger) -> str:
     """The growth of TCP's memory since the first sample of the recording."""
     before, after = first.tcp_memory, ledger.tcp_memory
     is_known = before.bytes is not None and after.bytes is not None and not before.missing and not after.missing
-    start_s, end_s = first.taken_at_unix_s, ledger.taken_at_unix_s
-    if not is_known or start_s is None or end_s is None or end_s <= start_s:
+    elapsed_s = ledger.seconds_since(first)
+    if not is_known or elapsed_s is None or elapsed_s <= 0:
         return "growth since the first sample: not known"
     names = [(each.host.name, each.host.kernel, each.host.memory_bytes) for each in (first, ledger)]
     if names[0] != names[1] or ledger.host.is_other_boot(first.host):
         return "growth since the first sample: not known, since that is of another machine or boot"
     change = (after.bytes or 0) - (before.bytes or 0)
     is_range = any(each.low_bytes != each.high_bytes for each in (before, after))
-    time = units.seconds(round(end_s - start_s))
+    time = units.seconds(round(elapsed_s))
     return f"growth since the first sample: {'≈ ' if is_range else ''}{units.signed_size(change)} in {time}"
 
 

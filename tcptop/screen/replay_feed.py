@@ -144,7 +144,8 @@ class ReplayFeed(Feed):
         selection, index = self._selection, self._shown_index
         if not selection.timed:
             return ["-r", selection.recording.path] if len(selection.recording) == 1 else None
-        return ["-r", selection.recording.path, "--at", utc_time(selection.times_s[index])]
+        at_s = selection.recording.taken_at_unix_s(selection.samples[index])
+        return ["-r", selection.recording.path, "--at", utc_time(selection.times_s[index] if at_s is None else at_s)]
 
     def plan_origin(self) -> str:
         """The path of the recording's file."""

@@ -29,6 +29,9 @@ namespace. `hidepid`: an option of procfs. `other`: a reason that only a later v
 """
 
 
+MAX_SANDBOX_DESCRIPTORS = 2
+"""Largest RLIMIT_NOFILE of a process that is never to open a file: it leaves no room for the standard streams."""
+
 AF_INET, AF_INET6 = 2, 10
 """Address families of sockets on Linux."""
 
@@ -189,6 +192,15 @@ class SocketProcess(NamedTuple):
     """Number of open descriptors whose numbers are below `max_descriptors`; None if these are all."""
     below_limit_error: int = 0
     """Error of `below_limit`, in either direction."""
+
+    @property
+    def opens_files(self) -> bool:
+        """True if RLIMIT_NOFILE is known and leaves room for files.
+
+        A sandbox sets a limit of 0 to 2 so that a process opens none, as OpenSSH does until a user has logged in
+        (sandbox-seccomp-filter.c).
+        """
+        return (self.max_descriptors or 0) > MAX_SANDBOX_DESCRIPTORS
 
     @property
     def limited_descriptors(self) -> int:

@@ -156,6 +156,16 @@ def test_a_clock_that_is_set_changes_neither_growth_nor_rates() -> None:
         assert add_rates(before, after).sockets.allocated_per_s == pytest.approx(100)
 
 
+def test_there_is_no_rate_between_two_boots() -> None:
+    """The second boot has been up for five seconds longer than the first had been, half a minute later."""
+    boots = [BASE.host._replace(boot_id=boot_id) for boot_id in ("6d6c0b7c-1", "e0a4f7d2-2")]
+    before = sample(1e9, 16_001)._replace(monotonic_s=20.0, host=boots[0])
+    after = sample(1e9 + 30, 1)._replace(monotonic_s=25.0, host=boots[1])
+    assert add_rates(before, after).sockets.allocated_per_s is None
+    assert add_rates(before, after._replace(host=boots[0])).sockets.allocated_per_s == -3200
+    assert after.seconds_since(before) == 30
+
+
 TOTALS = {**UNKNOWN_COUNTS, "ListenDrops": 50, "ListenOverflows": 50}
 ORIGIN = Origin("alpha", "6.1.0-56-amd64", None, 9000.0, TOTALS, "net:[4026531840]", "6d6c0b7c-1")
 OTHER_ORIGINS = [

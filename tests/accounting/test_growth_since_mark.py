@@ -77,6 +77,12 @@ def test_too_few_sockets_measure_nothing(tmp_path: Path, more: int, known: bool,
     assert (found.unknown_because is None) == known
 
 
+def test_the_time_since_the_mark_does_not_depend_on_a_clock_that_is_set() -> None:
+    mark = ledger("6.1-4n", "base")._replace(taken_at_unix_s=1e9, monotonic_s=5000.0)
+    now = ledger("6.1-4n", "established")._replace(taken_at_unix_s=1e9 + 3609, monotonic_s=5009.0)
+    assert growth_since_mark(mark, now).elapsed_s == 9
+
+
 def test_a_ledger_has_no_growth_since_itself() -> None:
     found = growth_since_mark(ledger("6.1-4n", "established"), ledger("6.1-4n", "established"))
     assert (found.sockets, found.live_bytes, found.bytes_per_socket) == (0, 0, None)

@@ -386,6 +386,31 @@ def test_a_look_that_is_not_whole_is_not_complete(
     assert missing in "; ".join(found["missing"])
 
 
+@pytest.mark.parametrize("limit", [0, 1, 2])
+def test_a_sandbox_that_opens_no_file_is_not_near_its_nofile(
+    limit: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before a login, sshd's child has a limit of 1 file and holds the connection; it hides no service near its own."""
+    sandbox = (group("whole:11", 1), process(11, "sshd", descriptors=8, sockets=1, limit=limit))
+    near = (group("whole:10", 5), process(10, "server", descriptors=850, sockets=5, limit=1_000))
+    alone = tree_with_look(tmp_path / "alone", look_text(net(HERE), *sandbox))
+    assert looked(capsys, alone)["verdicts"] == []
+    [row] = [
+        each
+        for each in json.loads(run(capsys, "--json", "--who", "--root", alone))["limits"]
+        if each["name"] == "nofile"
+    ]
+    assert (row["used"], row["state"]) == (None, "unknown")
+    both = tree_with_look(tmp_path / "both", look_text(net(HERE), *sandbox, *near))
+    assert [each["text"].split()[0] for each in looked(capsys, both)["verdicts"]] == ["server[10]"]
+    [row] = [
+        each
+        for each in json.loads(run(capsys, "--json", "--who", "--root", both))["limits"]
+        if each["name"] == "nofile"
+    ]
+    assert (row["used"], row["limit"], row["state"]) == (850, 1_000, "near")
+
+
 @pytest.mark.parametrize("is_early", [True, False])
 def test_sockets_of_hidden_processes_are_not_seen_and_no_verdict(
     is_early: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -31,3 +31,12 @@ def test_a_recording_has_the_growth_since_its_first_sample(tmp_path: Path, capsy
     assert re.search(rf"growth since the first sample: ~ {change} in [\d.]+ ", report_of(capsys, "-r", str(path)))
     first = report_of(capsys, "-r", str(path), "--at", "+0")
     assert "growth: one sample has none" in first
+
+
+@pytest.mark.parametrize("set_s", [-5.0, 3600.0])
+def test_the_growth_of_a_recording_does_not_depend_on_a_clock_that_is_set(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], set_s: float
+) -> None:
+    path = tmp_path / "set.tcptop"
+    record(path, phase_trees("6.1-4n")[:2], 14, clock_set_s={7: set_s})
+    assert re.search(r"growth since the first sample: .* in 13 s", report_of(capsys, "-r", str(path), "--at", "-0"))

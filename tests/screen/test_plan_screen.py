@@ -29,6 +29,7 @@ from drive import (
     wait_until,
 )
 from recorded import copy_recording, without_reserves, write_buffers, write_tree
+from samples import record
 from textual.events import Paste
 
 from tcptop.commands import plan
@@ -363,6 +364,22 @@ async def test_the_plan_is_drawn_again_with_each_sample() -> None:
         [file_max] = [limit for limit in found.limits if limit.name == "file_max"]
         assert any("file-max" in line and units.count(file_max.used) in line for line in after)
         assert not any("file-max" in line and units.count(file_max.used) in line for line in before)
+
+
+@pytest.mark.slow
+async def test_the_command_of_a_sample_after_the_clock_was_set_back(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "recording"
+    record(file, [tree(KERNEL, phase) for phase in ("base", "base", "established")], 3, clock_set_s={2: -3600.0})
+    async with replay_app(file).run_test(size=TALL) as pilot:
+        await wait_for_replay(pilot)
+        await pilot.press("greater_than_sign")
+        app = await wait_for_replay(pilot)
+        await pilot.press("M", *"100k")
+        command = shlex.split(page_text(app).partition("As text: tcptop plan ")[2])
+        shown = page(app)
+    assert_page_shows(shown, command_json(capsys, *command))
 
 
 @pytest.mark.slow
