@@ -16,7 +16,8 @@ def machine_facts(snapshot: Snapshot, page_bytes: int | None) -> HostFacts:
     sysctls, load = snapshot.sysctls.value, snapshot.machine_load.value
     is_machines = is_of_machine(snapshot, page_bytes)
     meminfo = snapshot.meminfo.value if is_machines else None
-    available = (load.memory_available_bytes if load else None, meminfo.available_bytes if meminfo else None)
+    # psutil's figure is an estimate where meminfo has none, before 3.14.
+    available = (meminfo.available_bytes if meminfo else None, load.memory_available_bytes if load else None)
     return HostFacts(
         name=sysctls.host_name if sysctls else None,
         place=snapshot.place,
