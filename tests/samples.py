@@ -65,9 +65,12 @@ def record(
 ) -> list[Snapshot]:
     """Records `samples` samples, about one a second by the sampler's clock; returns the live snapshots.
 
-    `clock_set_s` has the seconds by which somebody sets the machine's clock forward before a sample, by its number.
+    `clock_set_s` has the seconds by which somebody sets the machine's clock forward before a sample, by its number. The
+    boot is then known.
     """
     host = TreeSequenceHost(roots)
+    if clock_set_s:
+        host.identity = host.identity._replace(boot_id="6d6c0b7c-1")
     recorder = Recorder(str(path), bounds)
     clock_s, set_s = 5000.125, 0.0
     live_snapshots: list[Snapshot] = []

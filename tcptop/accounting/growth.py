@@ -51,7 +51,7 @@ def add_growth_sample(
     If the new sample has another origin or another clock, the series begins again with the new sample. If the player of
     a recording went back, some times in `samples` are later than the time of `ledger`; such samples are dropped.
     """
-    is_monotonic = ledger.monotonic_s is not None
+    is_monotonic = ledger.monotonic_s is not None and ledger.host.boot_id is not None
     at_s = ledger.monotonic_s if is_monotonic else ledger.taken_at_unix_s
     if at_s is None:
         return tuple(samples)

@@ -583,7 +583,7 @@ def _nofile(holders: "Holders | None", needs_look: str) -> Limit:
     found = [each for each in holders.process_of.values() if each.opens_files]
     seen = "" if holders.all_processes_seen else OF_SEEN_PROCESSES
     if not found:
-        if any(each.max_descriptors is not None for each in holders.process_of.values()):
+        if holders.process_of and None not in [each.max_descriptors for each in holders.process_of.values()]:
             lacks = "no process with TCP sockets may open files"
         elif holders.process_of:
             lacks = "the limit of no process with TCP sockets could be read"

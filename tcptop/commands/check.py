@@ -276,7 +276,7 @@ def _replayed_sample(options: argparse.Namespace, needs_growth: bool) -> Sample:
                 count = _allocated_sockets(sample)
                 if count is not None or number == index:
                     times_s.append(at_s)
-                    monotonic_s.append(sample.monotonic_s if sample.live else 0.0)
+                    monotonic_s.append(sample.monotonic_s if sample.live and sample.boot_id else 0.0)
                     counts.append(count)
     # A clock that was set meanwhile does not matter, unless the other clock is unknown.
     times_s = monotonic_s if all(monotonic_s) else times_s

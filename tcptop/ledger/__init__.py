@@ -235,10 +235,11 @@ class Ledger(NamedTuple):
     def seconds_since(self, earlier: "Ledger") -> float | None:
         """The time between two samples; None if unknown, negative if `earlier` is the later one.
 
-        In one boot, a clock that was set in between does not matter, unless the other clock is unknown.
+        If both samples are certainly of one boot, a clock that was set in between does not matter.
         """
-        if not self.host.is_other_boot(earlier.host) and None not in (self.monotonic_s, earlier.monotonic_s):
-            return (self.monotonic_s or 0.0) - (earlier.monotonic_s or 0.0)
+        is_one_boot = self.host.boot_id is not None and self.host.boot_id == earlier.host.boot_id
+        if is_one_boot and self.monotonic_s is not None and earlier.monotonic_s is not None:
+            return self.monotonic_s - earlier.monotonic_s
         if self.taken_at_unix_s is None or earlier.taken_at_unix_s is None:
             return None
         return self.taken_at_unix_s - earlier.taken_at_unix_s

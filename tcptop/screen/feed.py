@@ -14,7 +14,7 @@ from tcptop.accounting.event_series import EventSample, add_event_sample, totals
 from tcptop.accounting.events import EventCounts
 from tcptop.accounting.growth import GrowthSample, add_growth_sample, add_rates, growth
 from tcptop.accounting.limits import states_by_use
-from tcptop.accounting.origin import origin_of
+from tcptop.accounting.origin import UNKNOWN_ORIGIN, continue_origin, origin_of
 from tcptop.accounting.steady_limit_order import NO_ORDERS, hold_orders, in_order
 from tcptop.hosts.host import Host
 from tcptop.kernel.limits import THRESHOLDS
@@ -101,6 +101,7 @@ class Feed:
         self._growth_samples: tuple[GrowthSample, ...] = ()
         self._growth: Mapping[AccountingMode, Growth] = {}
         self._rates: Ledger | None = None
+        self._rates_origin = UNKNOWN_ORIGIN
         self._sample: tuple[Snapshot, Ledger] | None = None
 
     def begin(self) -> None:
@@ -158,7 +159,8 @@ class Feed:
         self._trends = add_sample(self._trends, ledger)
         self._growth_samples = add_growth_sample(self._growth_samples, ledger, origin)
         if _begins_step(ledger, self._rates):
-            self._rates = add_rates(self._rates, ledger)
+            is_continued = self._rates is None or continue_origin(self._rates_origin, origin) is not None
+            self._rates, self._rates_origin = add_rates(self._rates if is_continued else None, ledger), origin
             slopes = {mode: growth(self._growth_samples, ledger, mode) for mode in ledger.limits}
             self._growth = {mode: slope for mode, slope in slopes.items() if slope is not None}
         self.draw(ledger)

@@ -60,7 +60,8 @@ class MachineLoadSource(Source[MachineLoad]):
         # psutil.cpu_percent() is unusable here: the function needs two calls in the same thread, but each call may run
         # in another thread.
         times = psutil.cpu_times()
-        busy = self._busy_percent(sum(times), times.idle + times.iowait)
+        # guest and guest_nice are left out, since user and nice include them.
+        busy = self._busy_percent(sum(times[:8]), times.idle + times.iowait)
         return MachineLoad(available, busy), (time.thread_time_ns() - started_ns) // 1000
 
     async def _read_over_ssh(self, host: Host) -> Reading[MachineLoad]:

@@ -144,8 +144,11 @@ def test_a_clock_that_is_set_back_makes_the_series_begin_again() -> None:
 
 def test_a_clock_that_is_set_changes_neither_growth_nor_rates() -> None:
     """200 more a second for 400 s, to 150 000 of 262 144; the clock is set two minutes forward."""
+    host = BASE.host._replace(boot_id="6d6c0b7c-1")
     samples = [
-        sample(1e9 + at_s + 120 * (at_s > 250), 100 * at_s, 70_000 + 200 * at_s)._replace(monotonic_s=5e3 + at_s)
+        sample(1e9 + at_s + 120 * (at_s > 250), 100 * at_s, 70_000 + 200 * at_s)._replace(
+            monotonic_s=5e3 + at_s, host=host
+        )
         for at_s in range(0, 401, 5)
     ]
     result = found(samples)
@@ -164,6 +167,9 @@ def test_there_is_no_rate_between_two_boots() -> None:
     assert add_rates(before, after).sockets.allocated_per_s is None
     assert add_rates(before, after._replace(host=boots[0])).sockets.allocated_per_s == -3200
     assert after.seconds_since(before) == 30
+    unknown = BASE.host._replace(boot_id=None)
+    assert after._replace(host=unknown).seconds_since(before._replace(host=unknown)) == 30
+    assert after._replace(host=boots[0]).seconds_since(before) == 5
 
 
 TOTALS = {**UNKNOWN_COUNTS, "ListenDrops": 50, "ListenOverflows": 50}

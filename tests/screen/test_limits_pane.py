@@ -459,6 +459,7 @@ async def test_the_last_line_says_which_limits_no_look_has_told(size: tuple[int,
     host.texts[SOCKETS_PATH] = look_text(net(alloc=4_000), listen(), process(10, limit=100), group("whole:10")).encode()
     async with host_app(host).run_test(size=size) as pilot:
         app = await wait_for_app(pilot)
+        await wait_until(pilot, lambda: app._ledger is not None, "the first sample of a running kernel is drawn")
         pane = app.query_one(LimitsPane)
         assert app._ledger is not None
         row = "nofile, queues, ports   not looked at, may come first: W"
