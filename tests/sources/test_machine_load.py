@@ -20,9 +20,8 @@ class ProcHost:
 
 def test_the_time_of_guests_counts_once(tmp_path: Path) -> None:
     """The kernel counts the time of guests in user, too (proc(5)): half of the time was idle."""
-    (tmp_path / "meminfo").write_text(
-        "MemTotal: 1024 kB\nMemFree: 512 kB\nMemAvailable: 512 kB\nBuffers: 0 kB\nCached: 0 kB\nActive: 0 kB\nInactive: 0 kB\nShmem: 0 kB\nSlab: 0 kB\n"
-    )
+    names = ("MemTotal", "MemFree", "MemAvailable", "Buffers", "Cached", "Active", "Inactive", "Shmem", "Slab")
+    (tmp_path / "meminfo").write_text("".join(f"{name}: 512 kB\n" for name in names))
     source, host = MachineLoadSource(), ProcHost(tmp_path)
     loads = []
     for ticks in (1_000, 2_000):
