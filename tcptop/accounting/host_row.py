@@ -20,7 +20,7 @@ from tcptop.accounting.headroom import machine_headroom
 from tcptop.accounting.later_sockets import later_sockets, memory_with_later_sockets
 from tcptop.accounting.limits import find_limits, states_by_use
 from tcptop.accounting.machine import machine_facts
-from tcptop.accounting.origin import origin_of
+from tcptop.accounting.origin import UNKNOWN_ORIGIN, continue_origin, origin_of
 from tcptop.accounting.page_size import page_size_bytes
 from tcptop.accounting.socket_average import buffers_per_socket
 from tcptop.accounting.socket_buffers import buffer_memory
@@ -75,9 +75,15 @@ class RowAccount:
         """The last reads of EVENT_SOURCES, and the events computed from these reads."""
         self._counts: deque[tuple[float, int | None, int | None]] = deque()
         """Time, number of sockets and number of mini-sockets in each round of reads of the last RATE_S seconds."""
+        self._origin = UNKNOWN_ORIGIN
 
     def row(self, snapshot: Snapshot) -> HostRow:
         """Computes the table row from the machine's newest sample."""
+        origin = continue_origin(self._origin, origin_of(snapshot))
+        if origin is None:
+            self._seldom, self._states = None, {}
+            self._counts.clear()
+        self._origin = origin or origin_of(snapshot)
         reads = tuple(_read_of(getattr(snapshot, name)) for name in SELDOM_READ)
         seldom = self._seldom
         if seldom is None or not seldom.is_sound or reads != seldom.reads:
@@ -148,8 +154,6 @@ def _read_of(reading: Reading[object]) -> Read:
 def _find_seldom(snapshot: Snapshot, reads: tuple[Read, ...], before: _Seldom | None) -> _Seldom:
     page_bytes = page_size_bytes(snapshot)
     facts = machine_facts(snapshot, page_bytes)
-    if before is not None and (before.facts.name, before.facts.kernel) != (facts.name, facts.kernel):
-        before = None
     table = CacheTable(snapshot, page_bytes)
     sockets = socket_counts(snapshot, table, page_bytes)
     mixes = family_mixes(table, sockets, facts.cpus)

@@ -45,6 +45,7 @@ sys/kernel/slab|sys/kernel/slab/*|sys/module|sys/module/apparmor/parameters/enab
 NOT_ALLOWED, MISSING, REFUSED = 102, 103, 104
 """Exit codes of the requests `c` and `l`: the path is not in `ALLOWED`, it does not exist, or reading it is refused."""
 
+BOOT_ID = "proc/sys/kernel/random/boot_id"
 SERVE = "tcptop_serve"
 """Name of the shell function that answers requests. A line with this name and the nonce calls the function."""
 
@@ -74,8 +75,10 @@ tcptop_opens() {{
   export LC_ALL
   unset TIME_STYLE QUOTING_STYLE BLOCK_SIZE LS_BLOCK_SIZE POSIXLY_CORRECT GZIP
   command -v gzip >/dev/null 2>&1 && zip='gzip -1c'
-  page=$(getconf PAGESIZE 2>/dev/null </dev/null)
-  printf '\\n%s hello %s %s %s %s\\n' "$nonce" "$(id -u)" "${{page:--}}" "$(uname -s)" "${{zip%% *}}"
+  page=$(getconf PAGESIZE 2>/dev/null </dev/null) boot=
+  {{ read -r boot </{BOOT_ID}; }} 2>/dev/null
+  case $boot in ''|*[!0-9a-f-]*) boot=-;; esac
+  printf '\\n%s hello %s %s %s %s %s\\n' "$nonce" "$(id -u)" "${{page:--}}" "$(uname -s)" "${{zip%% *}}" "$boot"
   while read -r word rest; do
     case $word in
     d)
@@ -127,6 +130,11 @@ PROGRAM_PATH = "/usr/local/lib/tcptop/remote"
 
 MAX_BEFORE_HELLO_BYTES = 64 << 10
 PATH = re.compile(r"(?:proc|sys)(?:/[A-Za-z0-9._:@,+\\-]+)+")
+HELLO = (
+    rb"\n%b hello ([0-9]{1,10}) ([0-9]{1,7}|-) ([A-Za-z0-9_.-]{1,40}) (gzip|cat)"
+    rb"(?: (?:-|([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})))?\n"
+)
+"""The greeting, after the nonce is put in. The programs of earlier versions do not print the boot ID at its end."""
 SEPARATOR = "/dev/null"
 HEADER = re.compile(rb"\n==> (/[^\n]*) <==(?=\n)")
 FIRST_HEADER = re.compile(rb"==> (/[^\n]*) <==(?=\n)")
@@ -145,6 +153,8 @@ class Hello(NamedTuple):
     system: str
     packs: bool
     """True if the answer to `c` is packed with gzip."""
+    boot_id: str | None = None
+    """The kernel's ID of this boot; None if it cannot be read, or if the machine has an older remote program."""
 
 
 def can_ask(path: str) -> bool:
@@ -173,13 +183,13 @@ def find_hello(data: bytes, nonce: str) -> tuple[Hello, int] | None:
 
     Skips any text before the greeting, which the login shell may have printed.
     """
-    pattern = rb"\n%b hello ([0-9]{1,10}) ([0-9]{1,7}|-) ([A-Za-z0-9_.-]{1,40}) (gzip|cat)\n" % nonce.encode("ascii")
-    match = re.search(pattern, data)
+    match = re.search(HELLO % nonce.encode("ascii"), data)
     if match is None:
         return None
-    uid, page, system, packer = (group.decode("ascii") for group in match.groups())
+    uid, page, system, packer, boot_id = (group.decode("ascii") for group in match.groups(b""))
     size = None if page == "-" else int(page)
-    return Hello(int(uid), size if size in PAGE_SIZES else None, system, packer == "gzip"), match.end()
+    hello = Hello(int(uid), size if size in PAGE_SIZES else None, system, packer == "gzip", boot_id or None)
+    return hello, match.end()
 
 
 def split_files(data: bytes, lists: Sequence[Sequence[str]]) -> list[dict[str, bytes]]:

@@ -190,11 +190,12 @@ class SshHost:
         return session
 
     def _wait_for_hello(self, session: SshSession, wait_s: float | None) -> bool:
-        """Waits for the greeting, and stores its page size; returns True if the greeting came within `wait_s`."""
+        """Waits for the greeting, and stores its facts; returns True if the greeting came within `wait_s`."""
         if not session.wait_for_hello(wait_s):
             return False
-        assert session.hello is not None
-        self.identity = self.identity._replace(page_size_bytes=session.hello.page_size_bytes)
+        hello = session.hello
+        assert hello is not None
+        self.identity = self.identity._replace(page_size_bytes=hello.page_size_bytes, boot_id=hello.boot_id)
         return True
 
     def _lose(self, reason: str) -> HostLostError:

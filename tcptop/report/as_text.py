@@ -383,7 +383,9 @@ def _growth_text(first: Ledger, ledger: Ledger) -> str:
     if not is_known or elapsed_s is None or elapsed_s <= 0:
         return "growth since the first sample: not known"
     names = [(each.host.name, each.host.kernel, each.host.memory_bytes) for each in (first, ledger)]
-    if names[0] != names[1] or ledger.host.is_other_boot(first.host):
+    totals = [(old.total, new.total) for old, new in zip(first.events, ledger.events, strict=True)]
+    has_fewer_events = any(old is not None and new is not None and new < old for old, new in totals)
+    if names[0] != names[1] or ledger.host.is_other_boot(first.host) or has_fewer_events:
         return "growth since the first sample: not known, since that is of another machine or boot"
     change = (after.bytes or 0) - (before.bytes or 0)
     is_range = any(each.low_bytes != each.high_bytes for each in (before, after))

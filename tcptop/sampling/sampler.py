@@ -128,6 +128,8 @@ class Sampler:
         self._sockstat: tuple[AnyReading, Answers | None] = (NOT_READ, None)
         self.lost_because: str | None = None
         """Reason why the host did not answer the last read; None if it did."""
+        self._identity = host.identity
+        """The identity of the host when the latest reading was stored."""
 
     def set_on_read(self, on_read: Callable[[SourceRead], None] | None) -> None:
         """Sets the function that is called with every read from now on; None means that no function is called.
@@ -226,7 +228,9 @@ class Sampler:
         if not (is_lost and was_lost):  # the reason of the first failure says more than later reasons
             self.lost_because = fetched.lost_because
         if was_lost and not is_lost:
-            self.make_all_due()  # the machine may have rebooted in the meantime
+            self.make_all_due()  # the kernel may have changed in the meantime, even if the boot ID is not known
+        if not is_lost:
+            self._follow(self.host.identity)
         reading = source.check(fetched.reading, self._readings)
         took_us, ended_s = reading.read_us or 0, reading.taken_at_s or 0.0
         retry = reading.state in ("missing", "refused", "empty", "failed") and not is_lost
@@ -254,6 +258,13 @@ class Sampler:
             self._paces.make_due(source.name)  # the read began before `on_read` was set, so no answers were kept
         elif not is_lost:
             self._on_read(SourceRead(source.name, reading, fetched.answers, fetched.sockstat_answers or ()))
+
+    def _follow(self, identity: Identity) -> None:
+        """Discards all readings if the host has booted again since the latest reading was stored."""
+        boots, self._identity = (self._identity.boot_id, identity.boot_id), identity
+        if None not in boots and boots[0] != boots[1]:
+            self._readings.clear()
+            self.make_all_due()
 
     async def _sockstat_beside(self) -> tuple[Sockstat | None, Answers | None, int]:
         """Returns the counts of sockstat, the host's answers with these counts, and the CPU time (us) of reading again.
@@ -305,7 +316,7 @@ class Sampler:
 
     def snapshot(self) -> Snapshot:
         """The latest reading of each source."""
-        identity = self.host.identity
+        identity = self._identity
         taken_at_unix_s = self._unix_time() if identity.live else identity.taken_at_unix_s
         readings = {name: self._reading(name) for name in READING_NAMES}
         snapshot = make_snapshot(identity, taken_at_unix_s, self._monotonic(), readings)

@@ -86,6 +86,7 @@ class MachineLoadSource(Source[MachineLoad]):
         """The share of CPU time that was not idle since the previous call, in percent; None at the first call."""
         busy = None
         if self._before is not None and total > self._before[0]:
-            busy = 100 * (1 - (idle - self._before[1]) / (total - self._before[0]))
+            # iowait may decrease (Documentation/filesystems/proc.rst), so the share may seem to be outside 0 to 100 %.
+            busy = min(100.0, max(0.0, 100 * (1 - (idle - self._before[1]) / (total - self._before[0]))))
         self._before = (total, idle)
         return busy

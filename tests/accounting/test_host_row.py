@@ -75,6 +75,23 @@ def test_less_is_read_and_parsed_than_for_a_report() -> None:
     assert whole.snmp.value is not None
 
 
+def test_there_is_no_rate_between_two_boots() -> None:
+    """The number of sockets after a restart has nothing to do with the number before."""
+    _, before = samples(tree("6.1-4n", "established"))
+    _, after = samples(tree("6.1-4n", "base"))
+    before = before._replace(live=True, monotonic_s=100.0, boot_id="6d6c0b7c-1")
+    after = after._replace(live=True, boot_id="6d6c0b7c-1")
+    for boot_id, is_known in (("6d6c0b7c-1", True), ("e0a4f7d2-2", False)):
+        rows = RowAccount()
+        rows.row(before)
+        rates = [
+            rows.row(after._replace(monotonic_s=102.0 + second, boot_id=boot_id)).sockets.allocated_per_s
+            for second in range(2)
+        ]
+        assert (rates[0] is not None) == is_known
+        assert is_known or rates[1] == 0.0
+
+
 @pytest.mark.parametrize("pages", [0, 16, 3_000, 30_000, 70_000])
 def test_tcp_mem_has_the_average_of_the_same_look_as_the_counter(pages: int) -> None:
     """Between two full reads only the counters are read: an old average with a new counter would be of no moment."""

@@ -50,6 +50,7 @@ def test_the_recipe_copies_every_path_that_is_read() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("kernel_lock")  # thousands of sockets opened between two copies would be a contradiction
 @pytest.mark.parametrize("shell", ["dash", slow("bash")])
 def test_the_tree_of_the_recipe_gives_the_figures_of_this_machine(shell: str, tmp_path: Path) -> None:
     if os.geteuid() != 0 or shutil.which(shell) is None:

@@ -106,8 +106,22 @@ def test_what_a_login_prints_before_the_greeting_is_skipped() -> None:
     found = find_hello(b"%b\n%b hello 1000 16384 Linux gzip\nrest" % (noise, NONCE.encode()), NONCE)
     assert found is not None
     hello, end = found
-    assert hello == (1000, 16384, "Linux", True)
+    assert hello == (1000, 16384, "Linux", True, None)
     assert end == len(noise) + len(NONCE) + len(" hello 1000 16384 Linux gzip") + 2
+
+
+@pytest.mark.parametrize(
+    ("text", "boot_id"),
+    [
+        ("", None),  # from an earlier version of the installed program
+        (" -", None),
+        (" 6d6c0b7c-4d1e-4a52-9f0a-0c5e1b2a3d4f", "6d6c0b7c-4d1e-4a52-9f0a-0c5e1b2a3d4f"),
+    ],
+)
+def test_a_greeting_has_the_boot_if_the_program_and_the_machine_tell_it(text: str, boot_id: str | None) -> None:
+    found = find_hello(f"\n{NONCE} hello 0 4096 Linux cat{text}\n".encode(), NONCE)
+    assert found is not None
+    assert found[0].boot_id == boot_id
 
 
 def test_the_lines_of_ls_are_names_and_links() -> None:
@@ -165,6 +179,7 @@ def test_the_program_reads_only_what_it_allows(shell: list[str]) -> None:
         process.stdin.write("".join(f"{line}\n" for line in requests).encode())
         process.stdin.close()
         output = output[found[1] :] + process.stdout.read()
+    assert found[0].boot_id == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     answers = re.split(rb"\n%b ([0-9]+)\n" % NONCE.encode(), output)
     assert split_files(answers[0], [["proc/version"]]) == [{"proc/version": Path("/proc/version").read_bytes()}]
     pairs = list(zip(answers[::2], answers[1::2], strict=False))

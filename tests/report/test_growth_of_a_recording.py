@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from recorded import ledger
+from recorded import copy_recording, ledger, tree
 from samples import phase_trees, record
 
 from tcptop.cli import main
@@ -31,6 +31,19 @@ def test_a_recording_has_the_growth_since_its_first_sample(tmp_path: Path, capsy
     assert re.search(rf"growth since the first sample: ~ {change} in [\d.]+ ", report_of(capsys, "-r", str(path)))
     first = report_of(capsys, "-r", str(path), "--at", "+0")
     assert "growth: one sample has none" in first
+
+
+def test_a_recording_across_a_restart_has_no_growth(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where no boot ID is known, as in a scrubbed recording, an event counter that has fallen shows the restart."""
+    path = tmp_path / "restart.tcptop"
+    before = copy_recording("6.1-4n", "base", tmp_path)
+    netstat = before / "proc/net/netstat"
+    names, values, *rest = netstat.read_text().splitlines(keepends=True)
+    counters = dict(zip(names.split(), values.split(), strict=True)) | {"ListenDrops": "7"}
+    netstat.write_text("".join([names, f"{' '.join(counters.values())}\n", *rest]))
+    record(path, [before, tree("6.1-4n", "established")], 14)
+    words = " ".join(report_of(capsys, "-r", str(path), "--at", "-0").split())
+    assert "growth since the first sample: not known, since that is of another machine or boot" in words
 
 
 @pytest.mark.parametrize("set_s", [-5.0, 3600.0])

@@ -144,6 +144,31 @@ def test_sources_of_a_lost_host_say_why_and_all_are_read_when_it_is_back(host: A
     assert "sys/devices/system/node/" in asked  # the machine may have been rebooted with another kernel
 
 
+def test_no_figure_of_the_boot_before_is_kept(host: AskedHost) -> None:
+    clock = Clock()
+    sampler = Sampler(host, kernel_sources(), monotonic=clock)
+    host.identity = host.identity._replace(boot_id="6d6c0b7c-1")
+    read_due(sampler)
+    before = sampler.snapshot()
+    assert before.boot_id == "6d6c0b7c-1"
+    assert before.topology.value is not None
+    host.identity = host.identity._replace(boot_id="e0a4f7d2-2")
+    assert sampler.snapshot().boot_id == "6d6c0b7c-1", "nothing of the other boot was read yet"
+    clock.now_s += 2
+    [sockstat] = [source for source in kernel_sources() if source.name == "sockstat"]
+    [fetched] = sampler.fetch_together([sockstat])
+    assert not isinstance(fetched, Exception)
+    sampler.store(fetched)
+    after = sampler.snapshot()
+    assert after.boot_id == "e0a4f7d2-2"
+    assert after.sockstat.value == before.sockstat.value
+    assert after.sockstat.before is None
+    assert after.topology.value is None
+    assert after.slabinfo.value is None
+    read_due(sampler)
+    assert states(sampler.snapshot())["slabinfo"] == ("ok", None)
+
+
 def test_a_recording_has_why_a_host_was_lost(host: AskedHost, tmp_path: Path) -> None:
     clock = Clock()
     recorder = Recorder(str(tmp_path / "file"))
