@@ -275,7 +275,8 @@ VALUE_RELATIONS: Mapping[str, tuple[Relation[Any, Facts], ...]] = {
             f"/proc/sys/fs/file-nr, {SOCKSTAT}, {SLABINFO}",
             ("open_files",),
             lambda limits, facts: (facts.sockets_with_file, with_later_sockets(limits.open_files)),
-            "fs/file-nr has {item.open_files:,} open files, and at least {figure} TCP sockets have a file",
+            "fs/file-nr has {item.open_files:,} open files, and at least {figure} TCP sockets have a file: not read at one "
+            "time, or damaged",
             f"{SOCKETS_LATER}; a batch on each CPU (fs/file_table.c, get_nr_files); sockets of the kernel have no file",
         ),
         Relation(
@@ -283,7 +284,7 @@ VALUE_RELATIONS: Mapping[str, tuple[Relation[Any, Facts], ...]] = {
             f"/proc/sys/fs/file-nr, {SLABINFO}",
             ("open_files",),
             lambda limits, facts: (limits.open_files, with_later_sockets(facts.files)),
-            "fs/file-nr has {figure} open files, more than their cache has objects",
+            "fs/file-nr has {figure} open files, more than their cache has objects: not read at one time, or damaged",
             f"{SOCKETS_LATER}; a batch on each CPU (fs/file_table.c, get_nr_files); the objects of a merged row too",
         ),
         _in_sysctl("net/ipv4/tcp_max_orphans", "max_orphans", MAX_INT, "an int (net/ipv4/sysctl_net_ipv4.c)"),
