@@ -275,8 +275,8 @@ VALUE_RELATIONS: Mapping[str, tuple[Relation[Any, Facts], ...]] = {
             f"/proc/sys/fs/file-nr, {SOCKSTAT}, {SLABINFO}",
             ("open_files",),
             lambda limits, facts: (facts.sockets_with_file, with_later_sockets(limits.open_files)),
-            "fs/file-nr has {item.open_files:,} open files, and at least {figure} TCP sockets have a file: not read at one "
-            "time, or damaged",
+            "fs/file-nr has {item.open_files:,} open files, and at least {figure} TCP sockets have a file: not read at "
+            "one time, or damaged",
             f"{SOCKETS_LATER}; a batch on each CPU (fs/file_table.c, get_nr_files); sockets of the kernel have no file",
         ),
         Relation(
