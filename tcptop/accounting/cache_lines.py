@@ -1,6 +1,6 @@
 """Lines of the table of slab caches: the CacheLine of a slabinfo row, and changes of a CacheLine."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from tcptop.accounting.merged_names import MergedNames, aliases_of
@@ -9,31 +9,31 @@ from tcptop.accounting.slabinfo_rows import unique_rows
 from tcptop.kernel.objects import OBJECT_OF_CACHE
 from tcptop.ledger import CacheLine
 from tcptop.rates import per_second
-from tcptop.recall import Recall, Same
+from tcptop.recall import RecallRows, Same
 from tcptop.snapshot import Doubt, Slabinfo, SlabRow
 
 
-@Recall  # most rows do not change from one slabinfo to the next
-def _line_of_slabinfo(
+@RecallRows  # most rows do not change from one slabinfo to the next
+def _lines_of_rows(
     row: SlabRow,
-    names: tuple[str, ...],
-    more_aliases: int,
-    object_size_bytes: int | None,
     active_per_s: float | None,
+    merged: Same[MergedNames],
+    object_sizes: Same[Mapping[str, int]],
     page_bytes: int | None,
 ) -> CacheLine:
     """The CacheLine of a slabinfo row, without counts from sysfs."""
+    names = merged.value.names_sharing(row.name)
     objects_of = [OBJECT_OF_CACHE[name] for name in names if name in OBJECT_OF_CACHE]
     return CacheLine(
         name=row.name,
         row=row.name,
         aliases=aliases_of(row.name, names),
-        more_aliases=more_aliases,
+        more_aliases=merged.value.more_aliases(row.name),
         objects_of=tuple(dict.fromkeys(item.struct for item in objects_of)),
         in_catalogue=bool(objects_of),
         shared=len(names) > 1 or not all(item.tcp_only for item in objects_of) or not objects_of,
         object_bytes=row.object_bytes,
-        object_size_bytes=object_size_bytes,
+        object_size_bytes=object_sizes.value.get(row.name) if len(names) == 1 else None,
         objects_per_slab=row.objects_per_slab,
         pages_per_slab=row.pages_per_slab,
         order=max(0, row.pages_per_slab - 1).bit_length(),
@@ -56,33 +56,22 @@ def _line_of_slabinfo(
 def lines_of_slabinfo(
     slabinfo: Same[Slabinfo],
     names: Same[MergedNames],
-    object_sizes: frozenset[tuple[str, int]],
+    object_sizes: Same[Mapping[str, int]],
     previous: Same[Slabinfo | None],
     elapsed_s: float,
     page_bytes: int | None,
 ) -> tuple[CacheLine, ...]:
     """The CacheLines of the rows of slabinfo, without counts from sysfs.
 
-    `object_sizes` has the name of each cache with the size of its struct in bytes. `previous` is the slabinfo that was
+    `object_sizes` maps the name of a cache to the size of its struct in bytes. `previous` is the slabinfo that was
     read `elapsed_s` seconds before.
     """
-    merged, sizes = names.value, dict(object_sizes)
     active_before = {row.name: row.active_objects for row in reversed(previous.value.rows if previous.value else ())}
-    _line_of_slabinfo.begin_round()
-    lines: list[CacheLine] = []
-    for row in unique_rows(slabinfo.value.rows):
-        shown = merged.names_sharing(row.name)
-        lines.append(
-            _line_of_slabinfo(
-                row,
-                shown,
-                merged.more_aliases(row.name),
-                sizes.get(row.name) if len(shown) == 1 else None,
-                per_second(active_before.get(row.name), elapsed_s, row.active_objects),
-                page_bytes,
-            )
-        )
-    return tuple(lines)
+    rows = [
+        (row, per_second(active_before.get(row.name), elapsed_s, row.active_objects))
+        for row in unique_rows(slabinfo.value.rows)
+    ]
+    return tuple(_lines_of_rows(rows, names, object_sizes, page_bytes))
 
 
 def without_doubted(line: CacheLine, doubts: frozenset[Doubt]) -> CacheLine:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from math import ceil
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ from tcptop.accounting.cache_lines import (
 from tcptop.accounting.kept_costs import KeptCosts, costs_kept_for
 from tcptop.accounting.kmalloc_names import kmalloc_names_by_size, kmalloc_size_bytes, kmalloc_sizes
 from tcptop.accounting.merged_names import aliases_of, merged_names
+from tcptop.accounting.protocol_sizes import ProtocolSizes, protocol_sizes
 from tcptop.accounting.slab_bytes import fallback_slabs, known_slab_bytes, slab_share_bytes
 from tcptop.accounting.slabinfo_rows import (
     are_in_child_caches,
@@ -31,7 +33,18 @@ from tcptop.kernel.release import release_numbers
 from tcptop.ledger import CacheLine, NodeCount, ObjectCost, Presence, fallback_factor
 from tcptop.rates import elapsed_s, rate
 from tcptop.recall import Same
-from tcptop.snapshot import DAMAGED, Reading, SlabCount, SlabCounts, Slabinfo, SlabLinks, SlabRow, Snapshot, Sockstat
+from tcptop.snapshot import (
+    DAMAGED,
+    Reading,
+    SlabCount,
+    SlabCounts,
+    Slabinfo,
+    SlabLinks,
+    SlabRow,
+    SlabSizes,
+    Snapshot,
+    Sockstat,
+)
 
 ACCOUNTED_GROUP = re.compile(r":[a-zA-Z]*A[a-zA-Z]*-")
 """Pattern of the folder name of a merged cache with SLAB_ACCOUNT. The folder name of a merged SLAB_ACCOUNT cache
@@ -76,7 +89,7 @@ class CacheTable:
         slabinfo, links = snapshot.slabinfo.value, snapshot.slab_links.value
         self._links = links
         self._names = merged_names(Same(links))
-        self._object_sizes = _object_sizes(snapshot)
+        self._object_sizes = _object_sizes(Same(snapshot.slab_sizes.value), protocol_sizes(snapshot.protocols.value))
         self._kernel_release = snapshot.sysctls.value.kernel_release if snapshot.sysctls.value else None
         self._release = release_numbers(self._kernel_release)
         rows = unique_rows(slabinfo.rows) if slabinfo else ()
@@ -381,7 +394,7 @@ class CacheTable:
         return lines_of_slabinfo(
             Same(slabinfo.value),
             Same(self._names),
-            frozenset(self._object_sizes.items()),
+            Same(self._object_sizes),
             Same(slabinfo.before.value if slabinfo.before is not None else None),
             elapsed_s(slabinfo),
             self._page_bytes,
@@ -395,9 +408,7 @@ class CacheTable:
         if not line.in_catalogue:
             return line
         names = self._names.names_sharing(row.name)
-        line = self._with_nodes(line, names)._replace(
-            idle_error_objects=None if doubts else self._idle_error(row, names),
-        )
+        line = self._with_nodes(line, names, None if doubts else self._idle_error(row, names))
         count = next((self._counts[name] for name in names if name in self._counts), None)
         if not self._sysfs_replaces_slabinfo or count is None or count.objects is None or count.slabs is None:
             return line
@@ -553,8 +564,8 @@ class CacheTable:
         order = slab_order(object_bytes, self._page_bytes, topology.online_cpus)
         return order, (self._page_bytes << order) // object_bytes
 
-    def _with_nodes(self, line: CacheLine, names: tuple[str, ...]) -> CacheLine:
-        """A copy of the line with the counts on each node.
+    def _with_nodes(self, line: CacheLine, names: tuple[str, ...], idle_error_objects: int | None) -> CacheLine:
+        """A copy of the line with the counts on each node, and with the error of its active objects.
 
         If some of the objects are in child caches, the nodes of these objects are unknown on a machine with several
         nodes.
@@ -563,11 +574,12 @@ class CacheTable:
         counts = [count.objects for count in (nodes or {}).values()]
         on_nodes = None if None in counts else sum(filter(None, counts))
         if nodes is None or not self._may_have_child_caches or not are_in_child_caches(line.objects, on_nodes):
-            return line._replace(nodes=nodes)
+            return line._replace(nodes=nodes, idle_error_objects=idle_error_objects)
         topology = self._snapshot.topology.value
         if topology is None or len(topology.nodes) != 1:
-            return line._replace(in_child_caches=True)
-        return line._replace(nodes={topology.nodes[0].node: NodeCount(line.objects, line.slabs, line.bytes, None)})
+            return line._replace(in_child_caches=True, idle_error_objects=idle_error_objects)
+        nodes = {topology.nodes[0].node: NodeCount(line.objects, line.slabs, line.bytes, None)}
+        return line._replace(nodes=nodes, idle_error_objects=idle_error_objects)
 
     def _nodes(
         self, names: tuple[str, ...], object_bytes: int | None, per_slab: int | None, pages: int | None
@@ -595,15 +607,11 @@ class CacheTable:
         )
 
 
-def _object_sizes(snapshot: Snapshot) -> dict[str, int]:
+@lru_cache(2)  # both files are read seldom
+def _object_sizes(sizes: Same[SlabSizes | None], of_protocols: ProtocolSizes) -> Mapping[str, int]:
     """Size of the struct in each cache, from sysfs; for the socks of a protocol, from /proc/net/protocols."""
-    sizes, protocols = snapshot.slab_sizes.value, snapshot.protocols.value
-    found = {
-        name: each.object_size_bytes
-        for name, each in (protocols.by_name if protocols else {}).items()
-        if each.object_size_bytes is not None
-    }
-    for name, size in (sizes.caches if sizes else {}).items():
+    found = dict(of_protocols)
+    for name, size in (sizes.value.caches if sizes.value else {}).items():
         if size.object_size_bytes is not None:
             found[name] = size.object_size_bytes
     return found

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
+from tcptop.accounting.protocol_sizes import ProtocolSizes, protocol_sizes
 from tcptop.accounting.slabinfo_rows import row_names
 from tcptop.kernel.objects import SOCKS
 from tcptop.recall import Same
-from tcptop.snapshot import Protocols, SlabLinks, SlabSize, SlabSizes, Snapshot
+from tcptop.snapshot import SlabLinks, SlabSize, SlabSizes, Snapshot
 
 
 class CacheSizes(NamedTuple):
@@ -32,7 +33,7 @@ def find_sizes(snapshot: Snapshot) -> CacheSizes:
         Same(snapshot.slab_sizes.value),
         Same(snapshot.slab_links.value),
         None if snapshot.slabinfo.value is None else row_names(Same(snapshot.slabinfo.value)),
-        Same(snapshot.protocols.value),
+        protocol_sizes(snapshot.protocols.value),
     )
 
 
@@ -41,11 +42,10 @@ def _find_sizes(
     sizes: Same[SlabSizes | None],
     links: Same[SlabLinks | None],
     names_of_rows: tuple[str, ...] | None,
-    protocols: Same[Protocols | None],
+    of_protocols: ProtocolSizes,
 ) -> CacheSizes:
-    by_name = protocols.value.by_name if protocols.value else {}
-    of_protocols = {name: by_name[name].object_size_bytes for item in SOCKS for name in item.caches if name in by_name}
-    protocol_bytes = {name: size for name, size in of_protocols.items() if size is not None}
+    socks = {name for item in SOCKS for name in item.caches}
+    protocol_bytes = {name: size for name, size in of_protocols if name in socks}
     caches = sizes.value.caches if sizes.value else {}
     groups = links.value.names_of.values() if links.value else ()
     merged = {name for names in groups if len(names) > 1 for name in names}

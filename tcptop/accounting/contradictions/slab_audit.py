@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence, Set
 from functools import lru_cache
+from itertools import repeat
 
 from tcptop.accounting.contradictions.audit import Audit, find_failures
 from tcptop.accounting.contradictions.cache_sizes import CacheSizes
@@ -52,7 +53,7 @@ from tcptop.kernel.objects import (
     unknown_security_modules,
 )
 from tcptop.kernel.release import Release, release_numbers
-from tcptop.recall import Recall, Same
+from tcptop.recall import RecallRows, Same
 from tcptop.snapshot import (
     Doubt,
     Protocols,
@@ -282,8 +283,8 @@ Failures = tuple[tuple[str, tuple[str, ...], str], ...]
 """For each broken relation of a row of slabinfo: the name of the row, the doubtful numbers and the sentence."""
 
 
-@Recall  # most rows do not change from one slabinfo to the next
-def _failures_of_row(row: SlabRow, sizes: Same[CacheSizes], machine: Machine) -> Failures:
+@RecallRows  # most rows do not change from one slabinfo to the next
+def _failures_of_each_row(row: SlabRow, _: None, sizes: Same[CacheSizes], machine: Machine) -> Failures:
     failures = [(relation.doubts, sentence) for _, relation, sentence in find_failures([row], ROW_RELATIONS, machine)]
     if row.name in sizes.value.struct_bytes or row.name in sizes.value.step_bytes:
         broken = find_failures([row], NAMED_ROW_RELATIONS, sizes.value)
@@ -293,8 +294,8 @@ def _failures_of_row(row: SlabRow, sizes: Same[CacheSizes], machine: Machine) ->
 
 @lru_cache(2)  # slabinfo is read less often than other files
 def _failures_of_rows(slabinfo: Same[Slabinfo], sizes: Same[CacheSizes], machine: Machine) -> Failures:
-    _failures_of_row.begin_round()
-    failures = [failure for row in slabinfo.value.rows for failure in _failures_of_row(row, sizes, machine)]
+    rows = zip(slabinfo.value.rows, repeat(None))
+    failures = [failure for found in _failures_of_each_row(rows, sizes, machine) for failure in found]
     same = find_failures(_same_names(slabinfo.value), [SAME_NAME_RELATION], machine)
     failures += [(row.name, relation.doubts, sentence) for row, relation, sentence in same]
     return tuple(failures)
