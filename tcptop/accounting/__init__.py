@@ -74,7 +74,9 @@ def account(
     table = CacheTable(snapshot, page_bytes)
     sockets = socket_counts(snapshot, table, page_bytes)
     mixes = family_mixes(table, sockets, host.cpus)
-    if before is not None and (before.host.name, before.host.kernel) != (host.name, host.kernel):
+    if before is not None and (
+        (before.host.name, before.host.kernel) != (host.name, host.kernel) or host.is_other_boot(before.host)
+    ):
         before = None
     costs = connection_costs(snapshot, table, sockets, host.cpus, mixes, before.costs if before else None)
     is_ipv6 = _mostly_ipv6(costs["full"])

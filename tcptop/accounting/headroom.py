@@ -177,15 +177,15 @@ def usable_memory(
     """The memory that slabs can use; None if slabs can use all memory, or if meminfo is a container's.
 
     On a machine with memory in zone Movable or HighMem, or with free memory of CMA, MemTotal and MemAvailable count
-    memory that slabs never get. Without zoneinfo, meminfo has the memory of HighMem, but not what is available without
-    it.
+    memory that slabs never get; MemTotal also counts the pools of huge pages. Without zoneinfo, meminfo has the memory
+    of HighMem, but not what is available without it.
     """
     zones = snapshot.zoneinfo.value.zones if snapshot.zoneinfo.value else ()
     left_out = _zones_without_slabs(snapshot, zones)
     meminfo = _machine_meminfo(snapshot, page_bytes)
     cma_pages = sum(zone.free_cma_pages or 0 for zone in zones if zone.name in SLAB_ZONES)
-    if not left_out and cma_pages and meminfo is not None and page_bytes is not None:
-        return _usable_without_cma(meminfo, cma_pages * page_bytes)
+    if not left_out and meminfo is not None:
+        return _usable_without_pools(meminfo, cma_pages * (page_bytes or 0))
     if not left_out or (meminfo is None and not is_of_machine(snapshot, page_bytes)):
         return None
     unknown = UsableMemory(left_out, None, None, None, "")
@@ -201,23 +201,31 @@ def usable_memory(
     if room.late_pages is None or room.reclaim_pages is None:
         return unknown._replace(unknown_because=_why_no_reclaim(snapshot, meminfo))
     managed_pages = sum(zone.managed_pages or 0 for zone in zones if zone.name in SLAB_ZONES) - cma_pages
+    others_pages = sum(zone.managed_pages or 0 for zone in zones if zone.name not in SLAB_ZONES)
+    # The other zones may have any part of the huge pages.
+    huge_bytes = max(0, ((meminfo.huge_page_bytes or 0) if meminfo is not None else 0) - others_pages * page_bytes)
     available_pages = sum(room.spare.by_zone.values()) + room.late_pages + room.reclaim_pages
     return UsableMemory(
         left_out,
-        (managed_pages + room.late_pages) * page_bytes,
+        (managed_pages + room.late_pages) * page_bytes - huge_bytes,
         available_pages * page_bytes,
         room.spare.error_pages * page_bytes,
         "",
         cma_pages * page_bytes,
+        huge_bytes,
     )
 
 
-def _usable_without_cma(meminfo: Meminfo, cma_bytes: int) -> UsableMemory | None:
-    """All memory less the free memory of CMA, which MemAvailable counts; None if only a small share is free in CMA."""
-    total, available = meminfo.total_bytes, meminfo.available_bytes
-    if total is None or available is None or cma_bytes <= EXACT_SHARE * total:
+def _usable_without_pools(meminfo: Meminfo, cma_bytes: int) -> UsableMemory | None:
+    """All memory less the free memory of CMA and the pools of huge pages; None if these are only a small share.
+
+    MemAvailable counts the free memory of CMA, and no huge page: also a free one is taken from the page allocator.
+    """
+    total, available, huge_bytes = meminfo.total_bytes, meminfo.available_bytes, meminfo.huge_page_bytes or 0
+    if total is None or available is None or cma_bytes + huge_bytes <= EXACT_SHARE * total:
         return None
-    return UsableMemory((), total - cma_bytes, max(0, available - cma_bytes), 0, "", cma_bytes)
+    usable_bytes, available = max(0, total - cma_bytes - huge_bytes), max(0, available - cma_bytes)
+    return UsableMemory((), max(usable_bytes, available), available, 0, "", cma_bytes, huge_bytes)
 
 
 def _zones_without_slabs(snapshot: Snapshot, zones: Sequence[Zone]) -> tuple[str, ...]:

@@ -236,8 +236,10 @@ def _limit(name: LimitName, use: Use, headroom_sockets: int | None, note: str = 
 def _memory(snapshot: Snapshot, headroom: Headroom, page_bytes: int | None) -> Limit:
     """The limit on memory: the use is the memory that reclaim cannot free, and the maximum is all memory.
 
-    If zones that slabs cannot use have memory, both are those of the other zones; free memory of CMA is left out of
-    both, too. MemTotal and MemAvailable count all of this, so that they would show free memory where slabs get none.
+    If zones that slabs cannot use have memory, both are those of the other zones; free memory of CMA and the pools of
+    huge pages are left out of both, too. MemTotal and MemAvailable count the former, so that they would show free
+    memory where slabs get none. MemTotal counts the pools as well: with most memory in them, the use would always be
+    near the maximum.
 
     If meminfo shows less memory than zoneinfo, the scope of the limit is unknown. If meminfo has impossible figures,
     the use is unknown: the whole file may be a container's (lxcfs).
@@ -264,6 +266,7 @@ def _memory(snapshot: Snapshot, headroom: Headroom, page_bytes: int | None) -> L
         maximum_is_at_most=usable is not None and usable.is_at_most,
         left_out_zones=usable.left_out if usable is not None else (),
         left_out_cma_bytes=usable.free_cma_bytes if usable is not None else 0,
+        left_out_huge_page_bytes=usable.huge_page_bytes if usable is not None else 0,
     )
     no_zones = used is not None and usable is None and not (snapshot.zoneinfo.value or snapshot.buddyinfo.value)
     unknown_because = headroom.unknown_because or (usable.unknown_because if usable is not None else "")

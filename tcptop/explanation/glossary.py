@@ -1111,9 +1111,9 @@ LIMIT_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "memory",
         "The limit of memory: what reclaim could not free, of all memory of the machine.",
-        "Memory of zones that slabs cannot use (Movable, HighMem) is left out. When it is reached, the kernel reclaims,"
-        " then the OOM killer ends a process: only more RAM, or less memory in other programs, makes room. A process or"
-        " a memory cgroup may reach a limit of its own before.",
+        "Memory of zones that slabs cannot use (Movable, HighMem) is left out, and so are huge pages. When it is"
+        " reached, the kernel reclaims, then the OOM killer ends a process: only more RAM, or less memory in other"
+        " programs, makes room. A process or a memory cgroup may reach a limit of its own before.",
         "/proc/meminfo, MemTotal and MemAvailable; /proc/zoneinfo",
     ),
     Entry(

@@ -645,24 +645,31 @@ def memory_use_text(ledger: Ledger, mode: AccountingMode) -> str:
 
     USED is MemTotal less MemAvailable (mm/show_mem.c, si_mem_available), and MemAvailable leaves out the high
     watermarks. The headroom leaves out the low watermarks, and memory that slabs cannot take. If zones that slabs
-    cannot use have memory, or if CMA has free memory, USED and OF leave it out, and the text says so.
+    cannot use have memory, if CMA has free memory, or if there are huge pages, USED and OF leave it out, and the text
+    says so.
     """
     row = next((limit for limit in ledger.limits[mode].rows if limit.name == "memory"), None)
     fits_bytes = ledger.headroom[mode].with_reclaim_bytes
     if row is None or row.used is None or not row.maximum or fits_bytes is None:
         return ""
-    left_out = ""
+    reasons: list[str] = []
     if row.left_out_zones:
         names = " and ".join(row.left_out_zones)
-        left_out = (
+        reasons.append(
             f"USED and OF of memory leave out zone {names}: the kernel takes no slabs from there, so its free memory"
             " and page cache are no room for sockets, though MemTotal and MemAvailable count them."
         )
     elif row.left_out_cma_bytes:
-        left_out = (
+        reasons.append(
             f"USED and OF of memory leave out {units.size(row.left_out_cma_bytes)} of free CMA: the kernel takes no"
             " slabs from there, though MemTotal and MemAvailable count it."
         )
+    if row.left_out_huge_page_bytes:
+        reasons.append(
+            f"USED and OF of memory leave out {units.size(row.left_out_huge_page_bytes)} of huge pages, which the"
+            " administrator has set apart (vm.nr_hugepages): MemTotal counts them, and slabs never get them."
+        )
+    left_out = " ".join(reasons)
     excess_bytes = row.used + fits_bytes - row.maximum
     if abs(excess_bytes) < MIN_EXCESS_SHARE * row.maximum:
         return left_out

@@ -471,7 +471,7 @@ def state_word(limit: PlanLimit) -> str:
     if limit.state == "full" and limit.name != TIME_WAIT_LIMIT:
         return EDGE_WORDS.get(limit.verdict, FULL)
     if limit.state == "full":
-        return FULL if (limit.ratio or 0.0) >= 1 else STATE_WORDS["near"]
+        return FULL if limit.ratio is None or limit.ratio >= 1 else STATE_WORDS["near"]  # None: the maximum is 0
     return STATE_WORDS[limit.state] if limit.state in STATE_ROLES else ""
 
 

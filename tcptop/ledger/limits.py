@@ -92,6 +92,8 @@ class Limit(NamedTuple):
     """Names of the zones whose memory `used` and `maximum` leave out, because slabs cannot use it."""
     left_out_cma_bytes: int = 0
     """Free memory of CMA that `used` and `maximum` leave out, because slabs cannot use it."""
+    left_out_huge_page_bytes: int = 0
+    """Memory in pools of huge pages that `used` and `maximum` leave out, because slabs cannot use it."""
     of_seen: str = ""
     """The part of the machine that `used` is of, such as `of the namespaces seen`, if a look at the sockets saw only a
     part; otherwise empty."""
@@ -117,6 +119,7 @@ class Limit(NamedTuple):
         if names:
             names[0] = f"zone{'s' if len(names) > 1 else ''} {names[0]}"
         names += ["free CMA"] if self.left_out_cma_bytes else []
+        names += ["huge pages"] if self.left_out_huge_page_bytes else []
         return f"without {' and '.join(names)}" if names else ""
 
     @property

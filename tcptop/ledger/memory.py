@@ -27,7 +27,7 @@ class NodeHeadroom(NamedTuple):
 
 
 class UsableMemory(NamedTuple):
-    """The memory that slabs can use, on a machine with other zones that have memory, or with free memory of CMA."""
+    """The memory that slabs can use, if other zones have memory, or if CMA has free memory or there are huge pages."""
 
     left_out: tuple[str, ...]
     """Names of the zones that slabs cannot use, such as `Movable`."""
@@ -42,6 +42,8 @@ class UsableMemory(NamedTuple):
     """The reason why the amounts are unknown; may be empty."""
     free_cma_bytes: int = 0
     """Free memory of CMA that the amounts leave out, because slabs cannot use it."""
+    huge_page_bytes: int = 0
+    """Memory in pools of huge pages that the amounts leave out, because slabs cannot use it."""
     is_at_most: bool = False
     """True if `bytes` is an upper bound: without zoneinfo, all memory but that of zone HighMem."""
 

@@ -11,10 +11,10 @@ from textual.message import Message
 
 from tcptop.accounting import account
 from tcptop.accounting.event_series import EventSample, add_event_sample, totals_minute_ago
-from tcptop.accounting.events import EventCounts
+from tcptop.accounting.events import UNKNOWN_COUNTS, EventCounts
 from tcptop.accounting.growth import GrowthSample, add_growth_sample, add_rates, growth
 from tcptop.accounting.limits import states_by_use
-from tcptop.accounting.origin import UNKNOWN_ORIGIN, continue_origin, origin_of
+from tcptop.accounting.origin import UNKNOWN_ORIGIN, Origin, continue_origin, origin_of
 from tcptop.accounting.steady_limit_order import NO_ORDERS, hold_orders, in_order
 from tcptop.hosts.host import Host
 from tcptop.kernel.limits import THRESHOLDS
@@ -101,7 +101,7 @@ class Feed:
         self._growth_samples: tuple[GrowthSample, ...] = ()
         self._growth: Mapping[AccountingMode, Growth] = {}
         self._rates: Ledger | None = None
-        self._rates_origin = UNKNOWN_ORIGIN
+        self._last_origin = UNKNOWN_ORIGIN
         self._sample: tuple[Snapshot, Ledger] | None = None
 
     def begin(self) -> None:
@@ -149,6 +149,7 @@ class Feed:
         previous sample. Without an earlier sample, `minute_ago` and `ledger_before` are None.
         """
         origin = origin_of(snapshot)
+        self._follow_origin(origin, snapshot.taken_at_unix_s)
         ledger = account(snapshot, self.thresholds, self._limit_states, minute_ago, ledger_before)
         self._sample, self._ledger_before = (snapshot, ledger), ledger
         if self.keeps_states:
@@ -159,11 +160,24 @@ class Feed:
         self._trends = add_sample(self._trends, ledger)
         self._growth_samples = add_growth_sample(self._growth_samples, ledger, origin)
         if _begins_step(ledger, self._rates):
-            is_continued = self._rates is None or continue_origin(self._rates_origin, origin) is not None
-            self._rates, self._rates_origin = add_rates(self._rates if is_continued else None, ledger), origin
+            self._rates = add_rates(self._rates, ledger)
             slopes = {mode: growth(self._growth_samples, ledger, mode) for mode in ledger.limits}
             self._growth = {mode: slope for mode, slope in slopes.items() if slope is not None}
         self.draw(ledger)
+
+    def _follow_origin(self, origin: Origin, at_unix_s: float | None) -> None:
+        """Forgets the figures of earlier samples if the next sample is of another machine, boot or network namespace.
+
+        A jump back in a recording leads to a smaller clock and smaller counters, which show no other boot then.
+        """
+        last, shown = self._last_origin, self._ledger_before
+        shown_unix_s = None if shown is None else shown.taken_at_unix_s
+        if at_unix_s is not None and shown_unix_s is not None and at_unix_s < shown_unix_s:
+            last = last._replace(monotonic_s=None, totals=UNKNOWN_COUNTS)
+        continued = continue_origin(last, origin)
+        if continued is None:
+            self._limit_states, self._trends, self._rates = {}, NO_TRENDS, None
+        self._last_origin = continued or origin
 
     def sample_on_screen(self) -> tuple[Snapshot, Ledger] | None:
         """The sample on the screen; None before the first sample."""

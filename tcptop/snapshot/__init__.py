@@ -287,6 +287,9 @@ class Meminfo(NamedTuple):
     the whole machine."""
     high_total_bytes: int | None = None
     """Memory in zone HighMem; None on a kernel without this zone, as on 64 bits."""
+    huge_page_bytes: int | None = None
+    """Memory in the pools of huge pages, used or not (mm/hugetlb.c, hugetlb_report_meminfo). Before 4.16, only the pool
+    of the default size. None if the kernel has no such pools."""
 
 
 class NodeFacts(NamedTuple):

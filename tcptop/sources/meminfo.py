@@ -7,7 +7,7 @@ from tcptop.sources.source import Damage, FileSource, parse_count, report_repeat
 
 FIELDS = (
     *("MemTotal", "MemFree", "MemAvailable", "Cached", "AnonPages", "Slab", "Buffers"),
-    *("Active(file)", "Inactive(file)", "KReclaimable", "SReclaimable", "SUnreclaim", "HighTotal"),
+    *("Active(file)", "Inactive(file)", "KReclaimable", "SReclaimable", "SUnreclaim", "HighTotal", "Hugetlb"),
 )
 """The fields of /proc/meminfo from which the program computes figures."""
 
@@ -50,7 +50,20 @@ class MeminfoSource(FileSource[Meminfo]):
             buffers_bytes=fields.get("Buffers"),
             direct_map_bytes=sum(mapped) if len(mapped) > 1 else None,
             high_total_bytes=fields.get("HighTotal"),
+            huge_page_bytes=fields.get("Hugetlb", _default_pool_bytes(lines, fields.get("Hugepagesize"))),
         )
+
+
+def _default_pool_bytes(lines: list[str], page_bytes: int | None) -> int | None:
+    """The memory in the pool of huge pages of the default size; None if it is not in the file."""
+    for line in lines:
+        name, _, number = line.partition(":")
+        if name == "HugePages_Total" and page_bytes is not None:
+            try:
+                return parse_count(number.strip()) * page_bytes
+            except ValueError:
+                return None
+    return None
 
 
 def parse_fields_bytes(lines: list[str], damages: list[Damage]) -> dict[str, int]:

@@ -85,6 +85,28 @@ def fill(root: Path, left_pages: int = 100, nodes: Collection[int] = range(4)) -
     path.write_text(text)
 
 
+def amount_kb(meminfo: str, name: str) -> int:
+    found = re.search(rf"(?m)^{name}: +(\d+) kB$", meminfo)
+    assert found, name
+    return int(found[1])
+
+
+def fill_pool(root: Path) -> int:
+    """Moves most free memory of the nodes 0, 2 and 3 to the pool of huge pages; returns the size of the pool in kB."""
+    path = root / "proc/meminfo"
+    before = path.read_text()
+    fill(root, left_pages=5_000, nodes=(0, 2, 3))
+    text = path.read_text()
+    pool_kb = amount_kb(before, "MemFree") - amount_kb(text, "MemFree")
+    amounts = {name: amount_kb(before, re.escape(name)) for name in ("AnonPages", "Active(anon)")} | {
+        "Hugetlb": pool_kb
+    }
+    for name, kb in amounts.items():
+        text = re.sub(rf"(?m)^({re.escape(name)}: +)\d+", rf"\g<1>{kb}", text)
+    path.write_text(text)
+    return pool_kb
+
+
 def managed_bytes(root: Path) -> int:
     """The bytes that the zones manage from which slabs come, summed by this test."""
     total = 0
@@ -291,6 +313,30 @@ def test_an_unknown_size_of_a_zone_leaves_the_use_unknown(root: Path) -> None:
     path.write_text(re.sub(r"(?m)^ +managed +382805\n", "", path.read_text()))
     assert memory_of(report(root))["used"] is None
     assert printed("check", "--root", root, "memory")[1] == 3
+
+
+def test_huge_pages_are_no_memory_for_sockets(root: Path) -> None:
+    """As on a database: most memory is in a pool of huge pages, and most of the rest is free."""
+    pool_kb = fill_pool(root)
+    meminfo = (root / "proc/meminfo").read_text()
+    total_kb, available_kb = (amount_kb(meminfo, name) for name in ("MemTotal", "MemAvailable"))
+    assert pool_kb > 0.6 * total_kb
+    limit = memory_of(report(root))
+    assert limit["limit"] == (total_kb - pool_kb) * 1024
+    assert limit["used"] == (total_kb - pool_kb - available_kb) * 1024
+    assert limit["note"].startswith("without huge pages")
+    assert printed("check", "--root", root, "memory")[0].startswith("TCPTOP OK - memory ")
+    plan = " ".join(printed("plan", "--root", root, "--connections", "1k")[0].split())
+    assert "of huge pages, which the administrator has set apart" in plan
+
+
+def test_huge_pages_that_zone_movable_may_have_are_not_left_out_twice(root: Path) -> None:
+    pool_kb = fill_pool(root)
+    slabs_before = managed_bytes(root)
+    use_movable(root)
+    in_movable_kb = (slabs_before - managed_bytes(root)) // 1024
+    assert 0 < in_movable_kb < pool_kb
+    assert memory_of(report(root))["limit"] == managed_bytes(root) - (pool_kb - in_movable_kb) * 1024
 
 
 def test_free_memory_of_cma_is_no_memory_for_sockets(root: Path) -> None:

@@ -1269,6 +1269,14 @@ def test_sysctls_to_change_stand_above_the_limits_with_their_rule(root: Path, ru
     assert sections[3].startswith(" LIMIT ")
 
 
+@pytest.mark.parametrize("most", [0, 100])
+def test_a_full_maximum_of_time_wait_is_named_full(root: Path, run: Run, most: int) -> None:
+    write_tree(root, {"proc/sys/net/ipv4/tcp_max_tw_buckets": f"{most}\n"})
+    _, output = run("--root", str(root), "--connections", "1K", "--time-wait", "5K")
+    [line] = [line for line in output.splitlines() if line.startswith(" TIME_WAIT ")]
+    assert line.split()[-1] == "FULL"
+
+
 def test_sysctls_that_are_not_enough_say_what_stays_exceeded(root: Path, run: Run) -> None:
     _, output = run("--root", str(root), "--connections", "2M", "--no-conntrack")
     assert " Sysctls are not enough: memory would still be exceeded.\n Sysctls to change " in output

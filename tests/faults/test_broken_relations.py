@@ -222,6 +222,7 @@ EDITS: dict[str, tuple[str, Sequence[Edit]]] = {
     "MemTotal of any machine": ("meminfo", [line(MEMINFO, "MemTotal", 1 << 50)]),
     "MemAvailable of MemTotal": ("meminfo", [line(MEMINFO, "MemAvailable", 999_999_999)]),
     "HighTotal of MemTotal": ("meminfo", [Edit(MEMINFO, r"^(SwapTotal:)", r"HighTotal: 999999999 kB\n\1")]),
+    "huge pages of MemTotal": ("meminfo", [line(MEMINFO, "Hugetlb", 999_999_999)]),
     "Slab of MemTotal": ("meminfo", [line(MEMINFO, "Slab", 999_999_999)]),
     "SReclaimable of Slab": ("meminfo", [line(MEMINFO, "SReclaimable", 99_999)]),
     "Slab is the sum of its parts": ("meminfo", [line(MEMINFO, "SUnreclaim", 99_999)]),

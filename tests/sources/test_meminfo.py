@@ -23,6 +23,7 @@ NAMES = {
     "KReclaimable": "reclaimable_bytes",
     "SReclaimable": "reclaimable_slab_bytes",
     "SUnreclaim": "unreclaimable_slab_bytes",
+    "Hugetlb": "huge_page_bytes",
 }
 
 
@@ -58,6 +59,14 @@ def test_reclaimable_memory_before_4_20() -> None:
     value, _ = parse("MemTotal: 16 kB\nSReclaimable: 3 kB\nActive(file): 1 kB\n")
     assert value is not None
     assert (value.reclaimable_bytes, value.file_bytes) == (3072, None)
+
+
+def test_huge_pages_before_4_16_are_those_of_the_default_size() -> None:
+    pool = "MemTotal: 9000 kB\nHugePages_Total:       3\nHugepagesize:       2048 kB\n"
+    for file, wanted in ((pool, 6144 << 10), (f"{pool}Hugetlb: 7000 kB\n", 7000 << 10), (pool.replace("3", "x"), None)):
+        value, _ = parse(file)
+        assert value is not None
+        assert value.huge_page_bytes == wanted
 
 
 def test_a_missing_amount_is_unknown_and_not_zero() -> None:

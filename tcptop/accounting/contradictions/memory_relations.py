@@ -176,6 +176,14 @@ MEMINFO_RELATIONS: tuple[Relation[Meminfo, Machine], ...] = (
         "none",
     ),
     Relation(
+        "huge pages of MemTotal",
+        MEMINFO,
+        ("huge_page_bytes",),
+        lambda meminfo, _: (meminfo.huge_page_bytes, meminfo.total_bytes),
+        "the huge pages have {figure} B, and MemTotal {bound} B",
+        "none: the pools are of managed memory (mm/hugetlb.c, hugetlb_report_meminfo)",
+    ),
+    Relation(
         "Slab of MemTotal",
         MEMINFO,
         ("slab_bytes", "total_bytes"),
