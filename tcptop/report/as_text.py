@@ -299,18 +299,17 @@ def _sum_of(parts: Sequence[ObjectCost]) -> ObjectCost:
 
 def _slabs_text(side_name: str, side: SocketCost) -> str:
     """The slab bytes of one more socket, as text; on the client side it has a local port of its own, or shares one."""
-    return units.bounded(side.slab_bounds(own_port=side_name == "outgoing"), units.exact_bytes).removeprefix("≈ ")
+    return units.bounded(side.slab_bounds(own_port=side_name == "outgoing"), units.exact_bytes)
 
 
 def _figure(title: str, figure: CostBySide) -> Iterator[str]:
     for name, side in (("accepted", figure.accepted), ("outgoing", figure.outgoing)):
         slabs = _slabs_text(name, side)
         objects = units.bounded(side.object_bounds, units.exact_bytes)
-        at_most = "≤ " if name == "outgoing" and side.complete else ""
-        is_range = side.complete and not at_most and round(side.high_slab_bytes or 0) > round(side.slab_bytes or 0)
+        sign = "≤ " if name == "outgoing" and side.complete else "≈ " if slabs.startswith("≈ ") else ""
         start = f"  one more {SIDE_TITLES[name]}, {title:<7} {report_to_ascii(slabs):>11} B"
-        yield f"{start} {report_to_ascii(at_most + objects):>11} B without slab padding"
-        if is_range:
+        yield f"{start} {report_to_ascii(sign + objects):>11} B without slab padding"
+        if sign == "≈ ":
             yield f"    up to {units.exact_bytes(side.high_slab_bytes, True)} B with slab padding"
 
 

@@ -60,8 +60,12 @@ def test_the_first_three_lines_are_the_answers(kernel: str, phase: str) -> None:
     memory, connection, limit, unlooked, *rest = as_text(found).splitlines()
     first, cost = found.limits["full"].first, found.costs["full"].by_family["mix"].accepted
     assert re.fullmatch(r"Memory of TCP: (?:at least )?[\d.]+ [KM]iB, .*", memory)
-    assert re.match(r"Bytes per connection: (?:[<>]= )?[\d ]+.*; TIME_WAIT (?:[<>]= )?\d+, (?:[<>]= )?\d+", connection)
+    sign = "(?:[<>]= |~ )?"
+    assert re.match(rf"Bytes per connection: {sign}[\d ]+.*; TIME_WAIT {sign}\d+, {sign}\d+", connection)
     assert cost.slab_bytes is not None
+    assert cost.high_slab_bytes is not None
+    if not cost.missing:
+        assert (": ~ " in connection) == (round(cost.high_slab_bytes) > round(cost.slab_bytes))
     assert str(round(cost.slab_bytes))[-3:] in connection
     assert first is not None
     assert f": {first.label}" in limit
