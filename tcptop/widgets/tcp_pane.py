@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from tcptop.explanation.limit_texts import ratio_text
 from tcptop.explanation.memory_page import (
@@ -116,7 +116,8 @@ def _third_line(ledger: Ledger, view: View, mode: AccountingMode, columns: int) 
         # The divisor of the average is neither the count of this namespace nor the upper bound for the machine.
         count = f"for ≥ {units.count(cost.now_divisor)}"
         divided = (f"{own} of slab {count} in TIME_WAIT", f"{own} {count} in TIME_WAIT", f"{own} {count} TIME_WAIT")
-    texts = (*divided, f"{own} in TIME_WAIT", f"{own} TIME_WAIT", f"tw_sock {own}")
+    short = _mini_socket_memory(ledger, units.short_size)
+    texts = (*divided, f"{own} in TIME_WAIT", f"{own} TIME_WAIT", f"tw_sock {own}", f"tw_sock {short}")
     text = first_fitting(texts, columns)
     # The graph is worth more than a longer text.
     for each in texts[texts.index(text) :] if text in texts else (text,):
@@ -127,11 +128,11 @@ def _third_line(ledger: Ledger, view: View, mode: AccountingMode, columns: int) 
     return ((text, "text"),)
 
 
-def _mini_socket_memory(ledger: Ledger) -> str:
+def _mini_socket_memory(ledger: Ledger, format_size: Callable[[float], str] = units.size) -> str:
     """The memory of the slabs of mini-sockets, as text; empty if it is unknown."""
     names = {name for item in MINI_SOCKETS for name in item.caches}
     parts = [part.bytes for part in ledger.tcp_memory.parts if part.name in names]
-    return units.size(sum(parts)) if parts and names.isdisjoint(ledger.tcp_memory.missing) else ""
+    return format_size(sum(parts)) if parts and names.isdisjoint(ledger.tcp_memory.missing) else ""
 
 
 def _low_lines(ledger: Ledger, view: View, mode: AccountingMode, columns: int, rows: int) -> list[Line]:

@@ -70,6 +70,21 @@ async def test_the_memory_of_mini_sockets_stands_beside_the_total_of_tcp(size: t
         assert pane_lines(app, TcpPane)[2].endswith(text)
 
 
+@pytest.mark.parametrize("size_bytes", [0, 131_072, 1_048_064, 943_718_400, 96_000_000_000])
+def test_the_memory_of_mini_sockets_keeps_its_unit_in_the_narrowest_pane(size_bytes: int) -> None:
+    figures = ledger("6.1-4n", "base")
+    parts = tuple(
+        part._replace(bytes=size_bytes if part.name == "tw_sock_TCP" else 0) if "tw_sock" in part.name else part
+        for part in figures.tcp_memory.parts
+    )
+    total = figures.tcp_memory._replace(parts=parts, bytes=1_887_437, low_bytes=1_800_000, high_bytes=9_000_000)
+    full = figures._replace(tcp_memory=total)
+    for columns in range(26, 60):
+        third = text_of(tcp_lines(full, View(), "time_wait", columns, 3)[2])
+        assert re.search(r"[ \d](?:[BKMG]|[KMG]iB|TIME_WAIT)$", third), (columns, third)
+        assert len(third) <= columns
+
+
 @pytest.mark.parametrize(("kernel", "phase"), [("6.1-4n", "timewait"), ("6.12-4n", "timewait"), ("7.3-4n", "timewait")])
 async def test_the_average_of_mini_sockets_is_their_memory_divided_as_the_screen_says(kernel: str, phase: str) -> None:
     async with tree_app(tree(kernel, phase)).run_test(size=(120, 40)) as pilot:
