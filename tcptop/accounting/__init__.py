@@ -97,7 +97,7 @@ def account(
     seen = holders if is_usable else None
     return Ledger(
         taken_at_unix_s=snapshot.taken_at_unix_s,
-        monotonic_s=snapshot.monotonic_s or None if snapshot.live else None,
+        boot_clock_s=snapshot.boot_clock_s,
         live=snapshot.live,
         host=host,
         sockets=sockets,

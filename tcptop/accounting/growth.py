@@ -32,7 +32,7 @@ class GrowthSample(NamedTuple):
     """One sample of the figures whose growth is computed."""
 
     at_s: float
-    """Time on the clock that nobody sets, or in seconds since the epoch if `is_monotonic` is False."""
+    """Time on the monotonic clock, or in seconds since the epoch if `is_monotonic` is False."""
     is_monotonic: bool
     sockets: Mapping[AccountingMode, int | None]
     tcp_bytes: int | None
@@ -51,8 +51,8 @@ def add_growth_sample(
     If the new sample has another origin or another clock, the series begins again with the new sample. If the player of
     a recording went back, some times in `samples` are later than the time of `ledger`; such samples are dropped.
     """
-    is_monotonic = ledger.monotonic_s is not None and ledger.host.boot_id is not None
-    at_s = ledger.monotonic_s if is_monotonic else ledger.taken_at_unix_s
+    is_monotonic = ledger.boot_clock_s is not None
+    at_s = ledger.boot_clock_s if is_monotonic else ledger.taken_at_unix_s
     if at_s is None:
         return tuple(samples)
     samples = [each for each in samples if each.is_monotonic == is_monotonic and each.at_s <= at_s]
@@ -124,8 +124,8 @@ def add_rates(before: Ledger | None, ledger: Ledger) -> Ledger:
     """The ledger with the changes per second since the sample `before`: of sockets, mini-sockets and caches' objects.
 
     The changes of sockets are unknown if `before` is later than `ledger`, more than MAX_RATE_S seconds earlier, or of
-    another boot. The
-    caches keep the changes between their last two readings if these are not read since `before`, or long before.
+    another boot. The caches keep the changes between their last two readings if these are not read since `before`, or
+    long before.
     """
     elapsed_s = None if before is None else ledger.seconds_since(before)
     if before is None or elapsed_s is None or elapsed_s > MAX_RATE_S or ledger.host.is_other_boot(before.host):

@@ -268,7 +268,7 @@ def _replayed_sample(options: argparse.Namespace, needs_growth: bool) -> Sample:
         numbers = _growth_samples(recording, index)
         start = _start_of_origin(recording, numbers)
         times_s: list[float] = []
-        monotonic_s: list[float] = []
+        boot_clock_s: list[float | None] = []
         counts: list[float | None] = []
         for number, at_s in numbers[start:]:
             with suppress(OSError, ValueError):
@@ -276,11 +276,11 @@ def _replayed_sample(options: argparse.Namespace, needs_growth: bool) -> Sample:
                 count = _allocated_sockets(sample)
                 if count is not None or number == index:
                     times_s.append(at_s)
-                    monotonic_s.append(sample.monotonic_s if sample.live and sample.boot_id else 0.0)
+                    boot_clock_s.append(sample.boot_clock_s)
                     counts.append(count)
-    # A clock that was set meanwhile does not matter, unless the other clock is unknown.
-    times_s = monotonic_s if all(monotonic_s) else times_s
-    per_s = change_per_s(times_s, counts)
+    # The wall clock, which may have been set meanwhile, is used only if the other clock is unknown.
+    known_s = [at_s for at_s in boot_clock_s if at_s is not None]
+    per_s = change_per_s(known_s if len(known_s) == len(times_s) else times_s, counts)
     reason = "it needs two samples that count the sockets, at most five minutes apart"
     if start and len(times_s) < 2:
         reason = OTHER_ORIGIN

@@ -23,6 +23,7 @@ from tcptop.lab.result_file import Json, load_result_json
 from tcptop.ledger import Ledger
 from tcptop.named_files import read_start
 from tcptop.privileges import drop_root_for, is_strangers
+from tcptop.snapshot import SSH_PLACE
 from tcptop.standard_streams import write_stdout
 from tcptop.text.printable import printable, printable_name
 
@@ -53,7 +54,6 @@ EXAMPLES = (
 
 COMMAND = "diff"
 LIVE = "live"
-SSH = "ssh:"
 FIRST_OF_JSON = b"{"
 COLUMNS_IN_A_PIPE = 80
 
@@ -70,7 +70,7 @@ def make_parser() -> Parser:
     parser.add_argument("before", metavar="A", help="what it was before")
     parser.add_argument("after", metavar="B", help="what it is after")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_host_options(SSH)
+    parser.add_host_options(SSH_PLACE)
     return parser
 
 
@@ -84,7 +84,7 @@ def run(arguments: Sequence[str]) -> int:
     if options.host is not None:
         if LIVE not in names:
             raise TcptopError(f"--host is the machine of A or B that is called {LIVE}; neither is")
-        names = tuple(f"{SSH}{options.host}" if name == LIVE else name for name in names)
+        names = tuple(f"{SSH_PLACE}{options.host}" if name == LIVE else name for name in names)
     damages: dict[str, TcptopError] = {}
     write_stdout(_diff_text(names, options.json, options.sudo, damages))
     for name in names:
@@ -114,7 +114,7 @@ def _is_strangers(name: str) -> bool:
 
 def _is_running(name: str) -> bool:
     """True if a name stands for a running machine, not for a file."""
-    return name == LIVE or name.startswith(SSH)
+    return name == LIVE or name.startswith(SSH_PLACE)
 
 
 def _read_named(name: str, sudo: bool, damages: dict[str, TcptopError]) -> Ledger | Json:
@@ -168,7 +168,7 @@ def read_named_ledger(name: str, sudo: bool, damages: dict[str, TcptopError]) ->
 
     """
     if _is_running(name):
-        with closing(FolderHost() if name == LIVE else open_remote(name.removeprefix(SSH), sudo)) as host:
+        with closing(FolderHost() if name == LIVE else open_remote(name.removeprefix(SSH_PLACE), sudo)) as host:
             return read_ledger(make_sampler(host, 1.0, None))
     path, moment = split_time(name)
     from tcptop.recording.opening import open_recording

@@ -30,6 +30,7 @@ from tcptop.hosts.remote_shell import (
 )
 from tcptop.hosts.run_sync import Ask
 from tcptop.hosts.ssh_session import SessionEndedError, SshSession
+from tcptop.snapshot import SSH_PLACE
 from tcptop.sock_diag import PREFIX as SOCK_DIAG
 from tcptop.sock_diag import SOCKETS_ARE_LOCAL
 
@@ -106,7 +107,7 @@ class SshHost:
         self._text_bytes = 0
         """Length of the last answer."""
         self._session: SshSession | None = None
-        self.identity = Identity(live=True, place=f"ssh:{name}", remote_name=name, remote_sudo=sudo)
+        self.identity = Identity(live=True, place=f"{SSH_PLACE}{name}", remote_name=name, remote_sudo=sudo)
         if not connect:
             return
         try:

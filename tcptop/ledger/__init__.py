@@ -179,8 +179,8 @@ class Ledger(NamedTuple):
     """All figures that are computed from one Snapshot."""
 
     taken_at_unix_s: float | None
-    monotonic_s: float | None
-    """Time of the sample on a clock that nobody sets; None in a saved tree."""
+    boot_clock_s: float | None
+    """Time of the sample on the monotonic clock of the machine's known boot; None where `Snapshot.boot_clock_s` is."""
     live: bool
     host: HostFacts
     sockets: SocketCounts
@@ -237,9 +237,8 @@ class Ledger(NamedTuple):
 
         If both samples are certainly of one boot, a clock that was set in between does not matter.
         """
-        is_one_boot = self.host.boot_id is not None and self.host.boot_id == earlier.host.boot_id
-        if is_one_boot and self.monotonic_s is not None and earlier.monotonic_s is not None:
-            return self.monotonic_s - earlier.monotonic_s
+        if self.host.boot_id == earlier.host.boot_id and None not in (self.boot_clock_s, earlier.boot_clock_s):
+            return (self.boot_clock_s or 0.0) - (earlier.boot_clock_s or 0.0)
         if self.taken_at_unix_s is None or earlier.taken_at_unix_s is None:
             return None
         return self.taken_at_unix_s - earlier.taken_at_unix_s

@@ -744,12 +744,17 @@ class Contradictions(NamedTuple):
     """
 
 
+SSH_PLACE = "ssh:"
+"""Beginning of `Snapshot.place` of another machine that is read over ssh."""
+
+
 class Snapshot(NamedTuple):
     """One reading of every source of a host."""
 
     taken_at_unix_s: float | None
     """Unix time of the sample; None if unknown, for example in a saved tree without a recorded time."""
     monotonic_s: float
+    """Time of the sample on the monotonic clock of the machine that runs tcptop; 0 in a saved tree."""
     live: bool
     """True if the sample was read from a running kernel, even if it now comes from a recording. False for a saved
     tree."""
@@ -801,6 +806,16 @@ class Snapshot(NamedTuple):
 
     Accounting sets impossible figures to None. Only the rows of slabinfo keep impossible figures.
     """
+
+    @property
+    def boot_clock_s(self) -> float | None:
+        """Time on the monotonic clock of the machine's boot, so that two times of one boot differ by what has passed.
+
+        None if the boot is unknown, in a saved tree, and over ssh: `monotonic_s` is then of the machine with tcptop,
+        which may boot while the other machine runs on.
+        """
+        is_of_boot = self.live and self.boot_id is not None and not (self.place or "").startswith(SSH_PLACE)
+        return self.monotonic_s if is_of_boot and self.monotonic_s else None
 
 
 READING_NAMES = frozenset(name for name, kind in Snapshot.__annotations__.items() if "Reading[" in str(kind))

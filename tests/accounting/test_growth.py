@@ -7,8 +7,9 @@ import statistics
 from itertools import pairwise
 
 import pytest
-from recorded import ledger
+from recorded import ledger, snapshot
 
+from tcptop.accounting import account
 from tcptop.accounting.events import UNKNOWN_COUNTS
 from tcptop.accounting.growth import GAP_S, LENGTH_S, GrowthSample, add_growth_sample, add_rates, fit_slope, growth
 from tcptop.accounting.origin import Origin, continue_origin
@@ -147,7 +148,7 @@ def test_a_clock_that_is_set_changes_neither_growth_nor_rates() -> None:
     host = BASE.host._replace(boot_id="6d6c0b7c-1")
     samples = [
         sample(1e9 + at_s + 120 * (at_s > 250), 100 * at_s, 70_000 + 200 * at_s)._replace(
-            monotonic_s=5e3 + at_s, host=host
+            boot_clock_s=5e3 + at_s, host=host
         )
         for at_s in range(0, 401, 5)
     ]
@@ -162,14 +163,30 @@ def test_a_clock_that_is_set_changes_neither_growth_nor_rates() -> None:
 def test_there_is_no_rate_between_two_boots() -> None:
     """The second boot has been up for five seconds longer than the first had been, half a minute later."""
     boots = [BASE.host._replace(boot_id=boot_id) for boot_id in ("6d6c0b7c-1", "e0a4f7d2-2")]
-    before = sample(1e9, 16_001)._replace(monotonic_s=20.0, host=boots[0])
-    after = sample(1e9 + 30, 1)._replace(monotonic_s=25.0, host=boots[1])
+    before = sample(1e9, 16_001)._replace(boot_clock_s=20.0, host=boots[0])
+    after = sample(1e9 + 30, 1)._replace(boot_clock_s=25.0, host=boots[1])
     assert add_rates(before, after).sockets.allocated_per_s is None
     assert add_rates(before, after._replace(host=boots[0])).sockets.allocated_per_s == -3200
     assert after.seconds_since(before) == 30
-    unknown = BASE.host._replace(boot_id=None)
-    assert after._replace(host=unknown).seconds_since(before._replace(host=unknown)) == 30
+    assert after._replace(boot_clock_s=None, host=boots[0]).seconds_since(before) == 30
     assert after._replace(host=boots[0]).seconds_since(before) == 5
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_known"),
+    [
+        ({"boot_id": "6d6c0b7c-1"}, True),
+        ({"boot_id": None}, False),
+        ({"boot_id": "6d6c0b7c-1", "place": "/host"}, True),
+        ({"boot_id": "6d6c0b7c-1", "place": "ssh:web17"}, False),  # the clock is that of the machine with tcptop
+        ({"boot_id": "6d6c0b7c-1", "live": False}, False),
+    ],
+)
+def test_the_monotonic_clock_counts_only_in_a_known_boot_of_the_same_machine(
+    changes: dict[str, object], is_known: bool
+) -> None:
+    of = snapshot("6.1-4n", "established")._replace(live=True, monotonic_s=20.5, place=None)
+    assert account(of._replace(**changes)).boot_clock_s == (20.5 if is_known else None)  # type: ignore[arg-type]
 
 
 TOTALS = {**UNKNOWN_COUNTS, "ListenDrops": 50, "ListenOverflows": 50}

@@ -80,8 +80,8 @@ def test_too_few_sockets_measure_nothing(tmp_path: Path, more: int, known: bool,
 def test_the_time_since_the_mark_does_not_depend_on_a_clock_that_is_set() -> None:
     base, later = ledger("6.1-4n", "base"), ledger("6.1-4n", "established")
     host = base.host._replace(boot_id="6d6c0b7c-1")
-    mark = base._replace(taken_at_unix_s=1e9, monotonic_s=5000.0, host=host)
-    now = later._replace(taken_at_unix_s=1e9 + 3609, monotonic_s=5009.0, host=host)
+    mark = base._replace(taken_at_unix_s=1e9, boot_clock_s=5000.0, host=host)
+    now = later._replace(taken_at_unix_s=1e9 + 3609, boot_clock_s=5009.0, host=host)
     assert growth_since_mark(mark, now).elapsed_s == 9
 
 
