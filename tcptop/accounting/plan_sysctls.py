@@ -130,7 +130,8 @@ def machine_bytes(snapshot: Snapshot, ledger: Ledger) -> int | None:
 
     A container with its own meminfo (lxcfs) may show a MemTotal below the memory of the machine. The file zoneinfo
     always shows the memory of the whole machine, so the memory of the zones is used if it exceeds MemTotal. The memory
-    of zones that slabs cannot use is left out; without zoneinfo, that of HighMem, which meminfo has.
+    of zones that slabs cannot use is left out; without zoneinfo, that of HighMem, which meminfo has. Huge pages are
+    left out too, but for those that these zones may have.
     """
     meminfo, zoneinfo = snapshot.meminfo, snapshot.zoneinfo.value
     if meminfo.value is None or meminfo.value.total_bytes is None or meminfo.state not in ("ok", "late"):
@@ -140,4 +141,5 @@ def machine_bytes(snapshot: Snapshot, ledger: Ledger) -> int | None:
     unusable_bytes = sum(zone.managed_pages or 0 for zone in zones if zone.name not in SLAB_ZONES) * page_bytes
     if not zones:
         unusable_bytes = min(meminfo.value.total_bytes, meminfo.value.high_total_bytes or 0)
-    return max(meminfo.value.total_bytes, managed_bytes) - unusable_bytes
+    all_bytes = max(meminfo.value.total_bytes, managed_bytes)
+    return all_bytes - min(all_bytes, max(unusable_bytes, meminfo.value.huge_page_bytes or 0))

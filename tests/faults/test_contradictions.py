@@ -624,6 +624,47 @@ def test_a_lightly_used_containers_memory_is_not_the_machines(
     assert run("check", "--root", root, "memory").stdout.startswith("TCPTOP UNKNOWN")
 
 
+@pytest.mark.parametrize(
+    "of_host",
+    [
+        {"KReclaimable": 700_000},
+        {"HugePages_Total": 2048, "Hugetlb": 4_194_304},
+        {"KReclaimable": 700_000, "HugePages_Total": 64, "Hugetlb": 131_072},
+    ],
+)
+def test_lines_of_the_host_in_a_containers_meminfo_are_no_contradiction(
+    of_host: Mapping[str, int], tmp_path: Path
+) -> None:
+    """lxcfs prints the lines that it does not know as the host has them."""
+    root, total, available = copied(tmp_path), 524_288, 450_000
+    container = {"MemTotal": total, "MemFree": 300_000, "MemAvailable": available, "Cached": 150_000, "Buffers": 0}
+    files = {"Active(file)": 100_000, "Inactive(file)": 50_000, "Slab": 0, "SReclaimable": 0, "SUnreclaim": 0}
+    for name, amount in {**container, **files, "AnonPages": 70_000, **of_host}.items():
+        change(root, "proc/meminfo", rf"^({re.escape(name)}:) +\d+", rf"\1 {amount}")
+    found = report(root)
+    assert found["sources"]["meminfo"]["state"] == "ok"
+    [memory] = [limit for limit in found["limits"] if limit["name"] == "memory"]
+    assert (memory["used"], memory["limit"]) == ((total - available) * 1024, total * 1024)
+    assert memory["scope"] == "unknown"
+
+
+@pytest.mark.parametrize(("release", "state"), [("3.10.0", "ok"), ("4.19.0", "strange")])
+def test_before_3_11_no_zone_manages_the_huge_pages_of_1_gib(release: str, state: str, tmp_path: Path) -> None:
+    """They were added to MemTotal alone (mm/hugetlb.c, gather_bootmem_prealloc)."""
+    root = write(copied(tmp_path), release_files(release))
+    before = next(limit for limit in report(root)["limits"] if limit["name"] == "memory")
+    text = (root / "proc/meminfo").read_text()
+    [total] = re.findall(r"(?m)^MemTotal: +(\d+)", text)
+    for name, amount in (("MemTotal", int(total) + (2 << 20)), ("HugePages_Total", 2), ("Hugepagesize", 1 << 20)):
+        change(root, "proc/meminfo", rf"^({name}:) +\d+", rf"\1 {amount}")
+    change(root, "proc/meminfo", r"^Hugetlb:.*\n", "")
+    found = report(root)
+    assert found["sources"]["meminfo"]["state"] == state
+    [memory] = [limit for limit in found["limits"] if limit["name"] == "memory"]
+    if state == "ok":
+        assert (memory["used"], memory["limit"]) == (before["used"], before["limit"])
+
+
 @pytest.mark.parametrize("release", ["4.19.0", "3.10.0"])
 def test_a_kernel_whose_rule_for_available_memory_is_another_does_not_contradict_itself(
     release: str, tmp_path: Path

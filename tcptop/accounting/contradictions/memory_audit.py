@@ -256,6 +256,9 @@ def check_meminfo_of_zones(audit: Audit, machine: Machine) -> None:
     if meminfo.total_bytes is not None and meminfo.free_bytes is not None:
         used = (meminfo.total_bytes - meminfo.free_bytes) // page_bytes
     managed, free = (_sum_of(zones, field) for field in ("managed_pages", "free_pages"))
+    release = release_of(audit.snapshot)
+    if used is not None and managed is not None and release is not None and release < ALL_MANAGED_SINCE:
+        used -= max(0, (meminfo.total_bytes or 0) // page_bytes - managed)
     slack = _slack_pages(audit.snapshot, machine, managed, "meminfo", "zoneinfo")
     amounts = (
         ("the memory in use", used, None if managed is None or free is None else managed - free),

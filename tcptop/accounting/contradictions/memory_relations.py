@@ -12,6 +12,7 @@ from tcptop.accounting.contradictions.relation import (
     difference,
     times,
 )
+from tcptop.accounting.machine import HOTPLUG_SHARE
 from tcptop.snapshot import CgroupMemory, FreeArea, Meminfo, NodeFacts, Pageblocks, Zone
 
 MEMINFO, ZONEINFO, BUDDYINFO, PAGETYPEINFO = "/proc/meminfo", "/proc/zoneinfo", "/proc/buddyinfo", "/proc/pagetypeinfo"
@@ -150,6 +151,20 @@ class CpuCounts(NamedTuple):
     offline."""
 
 
+def _is_of_container(meminfo: Meminfo, machine: Machine) -> bool:
+    """True if a container's meminfo (lxcfs) is likely: it has less memory than the zones.
+
+    Of lines that lxcfs does not know, it prints those of the host: KReclaimable, HugePages and Hugetlb.
+    """
+    return (meminfo.total_bytes or 0) < machine.memory_bytes * (1 - HOTPLUG_SHARE)
+
+
+def _own_reclaimable_bytes(meminfo: Meminfo, machine: Machine) -> int:
+    """Reclaimable kernel memory of the same machine or container as MemTotal; 0 if unknown."""
+    is_of_container = _is_of_container(meminfo, machine)
+    return (meminfo.reclaimable_slab_bytes if is_of_container else meminfo.reclaimable_bytes) or 0
+
+
 MEMINFO_RELATIONS: tuple[Relation[Meminfo, Machine], ...] = (
     Relation(
         "MemTotal of any machine",
@@ -179,9 +194,12 @@ MEMINFO_RELATIONS: tuple[Relation[Meminfo, Machine], ...] = (
         "huge pages of MemTotal",
         MEMINFO,
         ("huge_page_bytes",),
-        lambda meminfo, _: (meminfo.huge_page_bytes, meminfo.total_bytes),
+        lambda meminfo, machine: (
+            meminfo.huge_page_bytes,
+            None if _is_of_container(meminfo, machine) else meminfo.total_bytes,
+        ),
         "the huge pages have {figure} B, and MemTotal {bound} B",
-        "none: the pools are of managed memory (mm/hugetlb.c, hugetlb_report_meminfo)",
+        "none: the pools are of managed memory (mm/hugetlb.c, hugetlb_report_meminfo); lxcfs prints those of the host",
     ),
     Relation(
         "Slab of MemTotal",
@@ -228,11 +246,11 @@ MEMINFO_RELATIONS: tuple[Relation[Meminfo, Machine], ...] = (
         MEMINFO,
         ("free_bytes", "file_bytes", "reclaimable_bytes"),
         lambda meminfo, machine: (
-            (meminfo.free_bytes or 0) + (meminfo.file_bytes or 0) + (meminfo.reclaimable_bytes or 0),
+            (meminfo.free_bytes or 0) + (meminfo.file_bytes or 0) + _own_reclaimable_bytes(meminfo, machine),
             None if meminfo.total_bytes is None else meminfo.total_bytes + machine.drift_bytes,
         ),
         "MemFree, page cache and reclaimable memory are {figure} B, and MemTotal is less",
-        f"{COUNTERS}; a page is free, on a list of page cache, or kernel memory",
+        f"{COUNTERS}; a page is free, on a list of page cache, or kernel memory; lxcfs prints KReclaimable of the host",
     ),
 )
 
