@@ -175,20 +175,6 @@ def _seconds_between_reads(before: Ledger, ledger: Ledger, source: str) -> float
     return elapsed_s if MIN_RATE_S <= elapsed_s <= 2 * GAP_S else None
 
 
-def change_per_s(times_s: Sequence[float], values: Sequence[float | None]) -> float | None:
-    """Change per second of a figure; None if there are fewer than two samples, or if a value is unknown.
-
-    With at least MIN_SAMPLES samples, the change is the slope of the least-squares line. With fewer than MIN_SAMPLES
-    samples, the change is (last value − first value) ÷ (time of the last sample − time of the first sample).
-    """
-    slope = fit_slope(times_s, values)
-    if slope is not None:
-        return slope.per_s
-    if len(values) < 2 or None in values or times_s[-1] <= times_s[0]:
-        return None
-    return ((values[-1] or 0) - (values[0] or 0)) / (times_s[-1] - times_s[0])
-
-
 def _time_to_limit_s(limit: Limit, slope: Slope | None) -> float | None:
     """Time until a limit is reached, in seconds.
 

@@ -20,7 +20,7 @@ from tcptop.accounting.checks import (
     worst_state,
 )
 from tcptop.accounting.contradictions import without_contradictions
-from tcptop.accounting.growth import GAP_S, LENGTH_S, change_per_s
+from tcptop.accounting.growth import GAP_S, LENGTH_S
 from tcptop.accounting.ledger_before import ledger_before
 from tcptop.accounting.origin import continue_origin, origin_of
 from tcptop.accounting.page_size import page_size_bytes
@@ -37,6 +37,7 @@ from tcptop.commands.common import (
 from tcptop.errors import TcptopError
 from tcptop.kernel.limits import LIMITS
 from tcptop.ledger import Ledger
+from tcptop.rates import per_second
 from tcptop.report.plugin_line import EXIT_CODES, plugin_line, state_line
 from tcptop.snapshot import Snapshot
 from tcptop.standard_streams import WriteError, write_stderr, write_stdout
@@ -86,6 +87,8 @@ EXAMPLES = (
 )
 
 MAX_GROWTH_SAMPLES = 300
+GROWTH_S = 30.0
+"""Time in seconds over which the growth of the number of sockets is averaged, if so many samples are recorded."""
 OTHER_ORIGIN = "the samples come from two machines, kernels, boots or network namespaces"
 
 
@@ -165,7 +168,7 @@ def make_parser() -> Parser:
         "--delay",
         metavar="N",
         type=argument_type(parse_interval_s),
-        help="growth: seconds between two samples (1)",
+        help="growth: seconds between two samples (1; of a recording, half a minute)",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object in place of the line")
     parser.add_argument("--who", action="store_true", help="look at all sockets once: nofile, ports, accept queues")
@@ -247,12 +250,15 @@ def _host_sample(options: argparse.Namespace, needs_growth: bool) -> Sample:
     times_s = [each.sockstat.taken_at_s or 0.0 for each in (snapshot, later)]
     if continue_origin(origin_of(snapshot), origin_of(later)) is None:
         return Sample(later, SocketGrowth(None, OTHER_ORIGIN))
-    per_s = change_per_s(times_s, counts)
+    per_s = per_second(counts[0], times_s[1] - times_s[0], counts[1])
     return Sample(later, SocketGrowth(per_s, None if per_s is not None else "the number of sockets is not known"))
 
 
 def _replayed_sample(options: argparse.Namespace, needs_growth: bool) -> Sample:
-    """The chosen sample of a recording, with the growth of the number of sockets in the minutes before this sample."""
+    """The chosen sample of a recording, with the growth of the number of sockets since a sample before it.
+
+    Of the samples of the LENGTH_S seconds before it that count the sockets, the one nearest to GROWTH_S is used.
+    """
     from tcptop.commands.common import load_lab_result
     from tcptop.recording.opening import open_recording
     from tcptop.recording.time_spec import TimeRange, select_samples
@@ -267,24 +273,26 @@ def _replayed_sample(options: argparse.Namespace, needs_growth: bool) -> Sample:
             return Sample(snapshot, SocketGrowth(None, None), before)
         numbers = _growth_samples(recording, index)
         start = _start_of_origin(recording, numbers)
-        times_s: list[float] = []
-        boot_clock_s: list[float | None] = []
-        counts: list[float | None] = []
-        for number, at_s in numbers[start:]:
+        later, per_s = _allocated_sockets(snapshot), None
+        for number, _ in sorted(numbers[start:-1], key=lambda each: abs(numbers[-1][1] - each[1] - GROWTH_S)):
             with suppress(OSError, ValueError):
-                sample = recording.snapshot(number)
-                count = _allocated_sockets(sample)
-                if count is not None or number == index:
-                    times_s.append(at_s)
-                    boot_clock_s.append(sample.boot_clock_s)
-                    counts.append(count)
-    # The wall clock, which may have been set meanwhile, is used only if the other clock is unknown.
-    known_s = [at_s for at_s in boot_clock_s if at_s is not None]
-    per_s = change_per_s(known_s if len(known_s) == len(times_s) else times_s, counts)
+                earlier = recording.snapshot(number)
+                per_s = per_second(_allocated_sockets(earlier), _seconds_between(earlier, snapshot), later)
+            if per_s is not None:
+                break
     reason = "it needs two samples that count the sockets, at most five minutes apart"
-    if start and len(times_s) < 2:
+    if start and start == len(numbers) - 1:
         reason = OTHER_ORIGIN
     return Sample(snapshot, SocketGrowth(per_s, None if per_s is not None else reason), before)
+
+
+def _seconds_between(earlier: Snapshot, later: Snapshot) -> float:
+    """The time between two samples of one boot; the wall clock, which may have been set, counts only without another.
+
+    0 if no time is known.
+    """
+    clocks = (earlier.boot_clock_s, later.boot_clock_s), (earlier.taken_at_unix_s, later.taken_at_unix_s)
+    return next((end - start for start, end in clocks if start is not None and end is not None), 0.0)
 
 
 def _allocated_sockets(snapshot: Snapshot) -> int | None:

@@ -453,16 +453,19 @@ def test_growth_of_a_recording(tmp_path: Path, run: Run) -> None:
     assert (alone.state, "two samples" in alone.text) == ("UNKNOWN", True)
 
 
-def test_growth_over_many_samples_is_the_slope_of_all(tmp_path: Path, run: Run) -> None:
+def test_growth_is_that_of_the_last_half_minute(tmp_path: Path, run: Run) -> None:
+    """After a burst, which would turn the slope of all samples round, there are 5 more sockets each second."""
+    alloc = [*(3_000,) * 20, *(300 + 5 * second for second in range(50))]
     roots = []
-    for number in range(MIN_SAMPLES):
+    for number, count in enumerate(alloc):
         root = copy_recording("6.1-4n", "base", tmp_path / str(number))
-        alloc = 1000 + 50 * number
-        write_socket_count(root, alloc)
+        write_socket_count(root, count)
         roots.append(root)
-    path = tmp_path / "many.tcptop"
-    record(path, roots, MIN_SAMPLES)
-    assert run("-r", str(path), "growth").data["growth"].value == pytest.approx(50, rel=1e-3)
+    path = tmp_path / "burst.tcptop"
+    record(path, roots, len(roots))
+    assert run("-r", str(path), "growth").data["growth"].value == pytest.approx(5, abs=0.02)
+    fall = run("-r", str(path), "--at", "+25s", "growth").data["growth"].value
+    assert fall == pytest.approx((alloc[25] - 3_000) / 25, rel=1e-2)
 
 
 def test_growth_leaves_out_a_count_that_contradicts_its_sample(tmp_path: Path, run: Run) -> None:

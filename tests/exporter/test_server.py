@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 
@@ -33,6 +33,7 @@ from tcptop.exporter.server import (
     open_sockets,
     parse_request,
 )
+from tcptop.hosts.host import FileRead, FolderRead, Host, HostLostError, Identity
 from tcptop.report.as_metrics import MetricOptions
 from tcptop.sampling.live_sampler import PATIENCE_S
 from tcptop.sampling.sampler import Sampler
@@ -325,10 +326,38 @@ async def test_old_figures_of_a_source_that_hangs_later_are_dropped(monkeypatch:
             assert time.monotonic() < deadline_s
 
 
-async def test_nothing_to_read_is_unavailable() -> None:
-    looks = Looks(Sampler(MemoryHost({}), kernel_sources()), account)
+class LostHost:
+    """A machine that ssh has lost."""
+
+    identity = Identity(live=True, place="ssh:web17", remote_name="web17")
+
+    async def read(self, _: Sequence[str]) -> list[FileRead]:
+        raise HostLostError("web17: Connection refused")
+
+    async def list_folder(self, _: str) -> FolderRead:
+        raise HostLostError("web17: Connection refused")
+
+    def close(self) -> None:
+        """Does nothing."""
+
+
+@pytest.mark.parametrize("make_host", [LostHost, lambda: MemoryHost({})])
+async def test_of_a_machine_that_cannot_be_read_the_sources_are_down(make_host: Callable[[], Host]) -> None:
+    """An alert on `tcptop_source_up` fires, and no other figure is made up."""
+    looks = Looks(Sampler(make_host(), kernel_sources()), account)
     answer = await Endpoint(looks, MetricOptions()).answer(parse_request(GET))
-    assert answer.status == 503
+    assert answer.status == 200
+    samples = [line.split(" ") for line in answer.body.decode().splitlines() if not line.startswith("#")]
+    down = {name for name, value in samples if name.startswith("tcptop_source_up{") and float(value) == 0}
+    assert 'tcptop_source_up{source="slabinfo"}' in down
+    assert 'tcptop_source_up{source="sockstat"}' in down
+    others = {name.partition("{")[0] for name, _ in samples if name.startswith("tcptop_")} - {"tcptop_source_up"}
+    assert others <= {
+        "tcptop_build_info",
+        "tcptop_last_look_timestamp_seconds",
+        "tcptop_read_cpu_seconds_total",
+        "tcptop_limits_unknown",
+    }
 
 
 @pytest.mark.parametrize(
