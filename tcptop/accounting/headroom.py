@@ -1,5 +1,6 @@
 """Headroom of memory: the number of sockets that still fit without reclaim of memory, and the number with reclaim."""
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from math import inf
 from typing import Any, NamedTuple
@@ -31,6 +32,9 @@ SMALLER_MEMINFO = "meminfo shows less memory than zoneinfo: it is a container's 
 OUTGOING_SHARE = 0.5
 """Assumed share of outgoing sockets among new sockets. An outgoing socket has a local port of its own, but no counter
 shows the number of outgoing sockets."""
+
+GIGANTIC_BYTES = 1 << 30
+"""Size of a huge page that zone Movable never has."""
 
 EXACT_SHARE = 0.01
 """The headroom counts as exact if the bounds on a socket's buffers differ by at most this share of its bytes."""
@@ -201,9 +205,7 @@ def usable_memory(
     if room.late_pages is None or room.reclaim_pages is None:
         return unknown._replace(unknown_because=_why_no_reclaim(snapshot, meminfo))
     managed_pages = sum(zone.managed_pages or 0 for zone in zones if zone.name in SLAB_ZONES) - cma_pages
-    others_pages = sum(zone.managed_pages or 0 for zone in zones if zone.name not in SLAB_ZONES)
-    # The other zones may have any part of the huge pages.
-    huge_bytes = max(0, ((meminfo.huge_page_bytes or 0) if meminfo is not None else 0) - others_pages * page_bytes)
+    huge_bytes = 0 if meminfo is None else _huge_bytes_of_slab_zones(snapshot, meminfo, zones, page_bytes)
     available_pages = sum(room.spare.by_zone.values()) + room.late_pages + room.reclaim_pages
     return UsableMemory(
         left_out,
@@ -226,6 +228,29 @@ def _usable_without_pools(meminfo: Meminfo, cma_bytes: int) -> UsableMemory | No
         return None
     usable_bytes, available = max(0, total - cma_bytes - huge_bytes), max(0, available - cma_bytes)
     return UsableMemory((), max(usable_bytes, available), available, 0, "", cma_bytes, huge_bytes)
+
+
+def _huge_bytes_of_slab_zones(snapshot: Snapshot, meminfo: Meminfo, zones: Sequence[Zone], page_bytes: int) -> int:
+    """Lower bound on the memory of huge pages in the zones that slabs come from.
+
+    The other zones of a node may have any of its huge pages, except those that are larger than the largest block of the
+    page allocator (mm/hugetlb.c, hugepage_movable_supported). The nodes show the pool of the default size alone. On
+    x86-64 there are two sizes: 2 MiB and 1 GiB.
+    """
+    all_bytes, size_bytes = meminfo.huge_page_bytes or 0, meminfo.huge_page_size_bytes or 0
+    others_bytes: dict[int, int] = defaultdict(int)
+    for zone in zones:
+        if zone.name not in SLAB_ZONES:
+            others_bytes[zone.node] += (zone.managed_pages or 0) * page_bytes
+    default_bytes = (meminfo.huge_pages or 0) * size_bytes
+    topology, sysctls = snapshot.topology.value, snapshot.sysctls.value
+    pools = {node.node: (node.huge_pages or 0) * size_bytes for node in (topology.nodes if topology else ())}
+    certain_bytes = sum(max(0, size - others_bytes[node]) for node, size in pools.items())
+    if size_bytes >= GIGANTIC_BYTES:
+        certain_bytes = default_bytes
+    elif sysctls is not None and sysctls.architecture == "x86_64" and meminfo.huge_pages is not None:
+        certain_bytes += max(0, all_bytes - default_bytes)
+    return min(all_bytes, max(certain_bytes, all_bytes - sum(others_bytes.values())))
 
 
 def _zones_without_slabs(snapshot: Snapshot, zones: Sequence[Zone]) -> tuple[str, ...]:

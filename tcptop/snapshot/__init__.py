@@ -290,6 +290,10 @@ class Meminfo(NamedTuple):
     huge_page_bytes: int | None = None
     """Memory in the pools of huge pages, used or not (mm/hugetlb.c, hugetlb_report_meminfo). Before 4.16, only the pool
     of the default size. None if the kernel has no such pools."""
+    huge_page_size_bytes: int | None = None
+    """The default size of a huge page; None if the kernel has no such pages."""
+    huge_pages: int | None = None
+    """Number of huge pages of the default size; None if unknown."""
 
 
 class NodeFacts(NamedTuple):
@@ -303,6 +307,8 @@ class NodeFacts(NamedTuple):
     distances: Mapping[int, int] | None = None
     """Maps the number of each online node, this node included, to the distance from this node. None if the distances
     are unknown."""
+    huge_pages: int | None = None
+    """Number of huge pages of the default size on this node (mm/hugetlb.c, hugetlb_report_node_meminfo)."""
 
 
 class Topology(NamedTuple):

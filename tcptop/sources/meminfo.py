@@ -34,6 +34,8 @@ class MeminfoSource(FileSource[Meminfo]):
         # prints DirectMap1G.
         mapped = [size for name, size in fields.items() if name.startswith("DirectMap")]
         active, inactive = fields.get("Active(file)"), fields.get("Inactive(file)")
+        huge_pages, huge_page_size = parse_huge_pages(lines), fields.get("Hugepagesize")
+        default_pool = None if huge_pages is None or huge_page_size is None else huge_pages * huge_page_size
         return Meminfo(
             total_bytes=fields.get("MemTotal"),
             available_bytes=fields.get("MemAvailable"),
@@ -50,17 +52,19 @@ class MeminfoSource(FileSource[Meminfo]):
             buffers_bytes=fields.get("Buffers"),
             direct_map_bytes=sum(mapped) if len(mapped) > 1 else None,
             high_total_bytes=fields.get("HighTotal"),
-            huge_page_bytes=fields.get("Hugetlb", _default_pool_bytes(lines, fields.get("Hugepagesize"))),
+            huge_page_bytes=fields.get("Hugetlb", default_pool),
+            huge_page_size_bytes=huge_page_size,
+            huge_pages=huge_pages,
         )
 
 
-def _default_pool_bytes(lines: list[str], page_bytes: int | None) -> int | None:
-    """The memory in the pool of huge pages of the default size; None if it is not in the file."""
+def parse_huge_pages(lines: list[str]) -> int | None:
+    """The number of huge pages of the default size: `HugePages_Total: 3` or `Node 0 HugePages_Total: 3`."""
     for line in lines:
-        name, _, number = line.partition(":")
-        if name == "HugePages_Total" and page_bytes is not None:
+        label, _, number = line.partition(":")
+        if label.split()[-1:] == ["HugePages_Total"]:
             try:
-                return parse_count(number.strip()) * page_bytes
+                return parse_count(number.strip())
             except ValueError:
                 return None
     return None

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tcptop.hosts.host import Host
 from tcptop.snapshot import NodeFacts, Reading, Topology
-from tcptop.sources.meminfo import parse_fields_bytes
+from tcptop.sources.meminfo import parse_fields_bytes, parse_huge_pages
 from tcptop.sources.source import (
     EVERY_MINUTE,
     MAX_NODES,
@@ -64,7 +64,8 @@ class TopologySource(Source[Topology]):
         _drop_cpus_of_two_nodes(numbers_of, damages)
         nodes: list[NodeFacts] = []
         for number, cpu_list, meminfo, distance in zip(numbers, texts[3::3], texts[4::3], texts[5::3], strict=True):
-            fields = parse_fields_bytes(_own_lines(meminfo, number, damages), damages)
+            lines = _own_lines(meminfo, number, damages)
+            fields = parse_fields_bytes(lines, damages)
             cpus = numbers_of[number]
             printable_list = None if cpu_list is None or cpus is None else printable_name(cpu_list.strip())
             nodes.append(
@@ -75,6 +76,7 @@ class TopologySource(Source[Topology]):
                     memory_bytes=fields.get("MemTotal"),
                     free_bytes=fields.get("MemFree"),
                     distances=_parse_distances(distance, numbers, number, damages),
+                    huge_pages=parse_huge_pages(lines),
                 )
             )
         kinds = ("that are online", "that are present", "that are possible")

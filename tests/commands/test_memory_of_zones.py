@@ -103,7 +103,7 @@ def fill_pool(root: Path) -> int:
     }
     for name, kb in amounts.items():
         text = re.sub(rf"(?m)^({re.escape(name)}: +)\d+", rf"\g<1>{kb}", text)
-    path.write_text(text)
+    path.write_text(re.sub(r"(?m)^(HugePages_Total: +)\d+", rf"\g<1>{pool_kb // 2048}", text))
     return pool_kb
 
 
@@ -337,6 +337,31 @@ def test_huge_pages_that_zone_movable_may_have_are_not_left_out_twice(root: Path
     in_movable_kb = (slabs_before - managed_bytes(root)) // 1024
     assert 0 < in_movable_kb < pool_kb
     assert memory_of(report(root))["limit"] == managed_bytes(root) - (pool_kb - in_movable_kb) * 1024
+
+
+@pytest.mark.parametrize(
+    ("pages_of_nodes", "other_sizes_kb", "certain_kb"),
+    [
+        ((400, 0, 0, 0), 0, 400 * 2048),  # node 0 has no zone Movable
+        ((0, 0, 400, 0), 0, 0),  # node 2 may have them in zone Movable
+        ((200, 0, 200, 0), 0, 200 * 2048),
+        ((0, 0, 400, 0), 1 << 20, 1 << 20),  # a page of 1 GiB is never in zone Movable
+    ],
+)
+def test_huge_pages_of_nodes_without_zone_movable_are_left_out(
+    root: Path, pages_of_nodes: tuple[int, ...], other_sizes_kb: int, certain_kb: int
+) -> None:
+    use_movable(root)
+    before = memory_of(report(root))["limit"]
+    for node, pages in enumerate(pages_of_nodes):
+        folder = root / f"sys/devices/system/node/node{node}"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "meminfo").write_text(f"Node {node} HugePages_Total: {pages:5}\n")
+    path = root / "proc/meminfo"
+    text = re.sub(r"(?m)^(HugePages_Total: +)\d+", rf"\g<1>{sum(pages_of_nodes)}", path.read_text())
+    pool_kb = sum(pages_of_nodes) * 2048 + other_sizes_kb
+    path.write_text(re.sub(r"(?m)^(Hugetlb: +)\d+", rf"\g<1>{pool_kb}", text))
+    assert memory_of(report(root))["limit"] == before - certain_kb * 1024
 
 
 def test_free_memory_of_cma_is_no_memory_for_sockets(root: Path) -> None:

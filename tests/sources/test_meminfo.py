@@ -24,6 +24,7 @@ NAMES = {
     "SReclaimable": "reclaimable_slab_bytes",
     "SUnreclaim": "unreclaimable_slab_bytes",
     "Hugetlb": "huge_page_bytes",
+    "Hugepagesize": "huge_page_size_bytes",
 }
 
 
@@ -44,6 +45,7 @@ def test_the_amounts_of_a_recording_equal_the_file(kernel: str, phase: str) -> N
     assert reading.value == Meminfo(
         file_bytes=file_bytes,
         buffers_bytes=int(buffers[1]) * 1024,
+        huge_pages=0,
         direct_map_bytes=sum(mapped) if mapped else None,
         **{NAMES[key]: amounts[key] for key in NAMES},
     )
@@ -116,5 +118,5 @@ def test_the_kernels_format_is_parsed_back(total: int, available: int, slab: int
     """A file in the format of fs/proc/meminfo.c, show_val_kb."""
     printed = f"MemTotal:       {total:8} kB\nMemFree:        {available:8} kB\nMemAvailable:   {available:8} kB\n"
     printed += f"Slab:           {slab:8} kB\nHugePages_Total:       0\n"
-    expected = Meminfo(total << 10, available << 10, slab << 10, free_bytes=available << 10)
+    expected = Meminfo(total << 10, available << 10, slab << 10, free_bytes=available << 10, huge_pages=0)
     assert parse(printed) == (expected, None)

@@ -42,7 +42,7 @@ def test_the_nodes_of_a_recording_equal_its_folders(kernel: str, phase: str) -> 
             int(each) << 10 for each in re.findall(r"Mem(?:Total|Free): +(\d+) kB", (folder / "meminfo").read_text())
         )
         number = int(folder.name.removeprefix("node"))
-        expected.append(NodeFacts(number, cpu_list.strip(), cpus_in(cpu_list), total, free))
+        expected.append(NodeFacts(number, cpu_list.strip(), cpus_in(cpu_list), total, free, huge_pages=0))
     assert reading.value is not None
     assert list(reading.value.nodes) == expected
     assert reading.value.online_cpus == cpus_in(text(kernel, phase, ONLINE))
@@ -51,7 +51,7 @@ def test_the_nodes_of_a_recording_equal_its_folders(kernel: str, phase: str) -> 
 def test_a_node_without_memory_has_none_and_keeps_its_cpus() -> None:
     value = snapshot("6.1-4n-memoryless", "established").topology.value
     assert value is not None
-    assert value.nodes[3] == NodeFacts(3, "6-7", 2, 0, 0)
+    assert value.nodes[3] == NodeFacts(3, "6-7", 2, 0, 0, huge_pages=0)
 
 
 @pytest.mark.parametrize(
