@@ -456,12 +456,21 @@ def _unseen(groups: Sequence[HolderGroup], table: SocketTable) -> Iterator[str]:
         reasons = [_unread_text(table)] if table.unread_processes else []
         sampled = [process for process in table.process_of.values() if not process.is_whole]
         if sampled:
-            largest = max(sampled, key=lambda process: process.descriptors)
+            namespaces = _namespaces_of_unseen(groups)
+            near = {group.holder.pid for group in groups if group.namespace in namespaces}
+            largest = max(sampled, key=lambda process: (process.pid in near, process.descriptors))
             name = f"{largest.command}[{largest.pid}]"
             which = f"{counted(len(sampled), 'process')}, such as {name}," if sampled[1:] else name
             reasons.append(f"of {which} only a sample of the descriptors was looked up (who --exact {largest.pid})")
         why = f": {'; '.join(reasons)}" if reasons else ""
         yield f"the owner of {counted(number, 'socket')}{why}"
+
+
+def _namespaces_of_unseen(groups: Sequence[HolderGroup]) -> set[int]:
+    """The network namespaces of the sockets whose owner was not seen; of listeners alone, if there are any."""
+    unseen = [group for group in groups if group.holder.kind == "not_seen"]
+    listeners = [group for group in unseen if group.state == "LISTEN"]
+    return {group.namespace for group in listeners or unseen}
 
 
 def _unread_text(table: SocketTable) -> str:

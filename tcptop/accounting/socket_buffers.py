@@ -74,9 +74,9 @@ def buffer_memory(
     SK_RECLAIM_THRESHOLD).
 
     The upper bound is the charge plus its error, but at most the used memory that may be segments: that which is
-    neither anonymous memory nor page cache. Slab memory may be, since the data of small segments is in kmalloc caches,
-    and other caches may be merged with those of segments. The used memory is unknown if meminfo may be a container's or
-    another machine's.
+    neither anonymous memory, page cache, reclaimable slab memory nor huge pages. Other slab memory may be, since the
+    data of small segments is in kmalloc caches, and other caches may be merged with those of segments. The used memory
+    is unknown if meminfo may be a container's or another machine's.
     """
     if sockets.buffer_bytes is None:
         return None
@@ -89,7 +89,8 @@ def buffer_memory(
         total, free = meminfo.total_bytes, meminfo.free_bytes
         cached, anonymous = meminfo.cached_bytes, meminfo.anonymous_bytes
         if None not in (total, free, cached, anonymous):
-            high = min(high, max(rows.bytes.high, (total or 0) - (free or 0) - (cached or 0) - (anonymous or 0)))
+            others = (cached, anonymous, meminfo.buffers_bytes, meminfo.reclaimable_slab_bytes, meminfo.huge_page_bytes)
+            high = min(high, max(rows.bytes.high, (total or 0) - (free or 0) - sum(filter(None, others))))
     release = release_of(snapshot)
     gives_back = release is not None and release >= RESERVE_BELOW_A_UNIT_SINCE
     surely_charged = max(0, charge - error_bytes)

@@ -144,8 +144,8 @@ FIGURE_ENTRIES: tuple[Entry, ...] = (
         "TCP in the kernel",
         "All kernel memory used by TCP: its caches, its share of shared caches, and the memory in use by its buffers.",
         "Of the buffers it counts what is in use, so the buffers may be larger than the total. ≈ stands before the"
-        " likely value if its range is wide; page cache of files that are sent is not in it. `% of RAM` is its share of"
-        " MemTotal.",
+        " likely value if its range is wide; page cache that sendfile(2) has queued is charged as buffers are, and may"
+        " be in it. `% of RAM` is its share of MemTotal.",
         "/proc/slabinfo and /proc/net/sockstat",
         ("total", "total kernel memory in TCP", "TCP memory", "of RAM", "% of RAM"),
     ),
@@ -1202,7 +1202,8 @@ LIMIT_ENTRIES: tuple[Entry, ...] = (
         "A limit of which more than its first threshold is in use.",
         "NEAR stands with the limit, and with ! in the head line: nothing has failed yet; DROPS: something has."
         " TIME_WAIT has no sign: above its limit nothing fails, since closed connections skip TIME_WAIT."
-        " ALARMS AT: both thresholds in per cent.",
+        " ALARMS AT: both thresholds in per cent, 80 and 95 for most limits, 90 and 97 for memory, 25 and 50 for"
+        " orphans.",
         "tcptop; settings file, [limits.NAME] warn",
         (
             "threshold",
@@ -1686,12 +1687,12 @@ TABLE_ENTRIES: tuple[Entry, ...] = (
         ("initialised", "not initialised yet", "late memory"),
     ),
     Entry(
-        "BLOCKS FREE",
+        "SLABS FIT",
         "How many slabs of the counted sockets the free blocks of the node would make.",
-        "The heading names the size that their cache prefers, as 32K BLOCKS FREE for TCP, or in TIME_WAIT accounting 8K"
-        " BLOCKS FREE for tw_sock_TCP. Larger blocks are counted as the slabs they hold.",
+        "The heading names the size that their cache prefers, as 32K SLABS FIT for TCP, or in TIME_WAIT accounting 8K"
+        " SLABS FIT for tw_sock_TCP. Larger blocks are counted as the slabs they hold.",
         "/proc/buddyinfo",
-        ("32K BLOCKS FREE", "8K BLOCKS FREE", "slabs free"),
+        ("32K SLABS FIT", "8K SLABS FIT", "slabs free"),
     ),
     Entry(
         "FITS MORE",

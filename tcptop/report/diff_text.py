@@ -94,6 +94,7 @@ def _first_limit(difference: LedgerDifference) -> str:
     buffers = [counted_buffers_text(side.limits, side.headroom) for side in sides]
     if all(names) and buffers[0] != buffers[1]:
         texts = [f"{text}, {counted}" for text, counted in zip(texts, buffers, strict=True)]
+        texts[1] += " (not comparable: other buffers)"
     return f"First limit of more sockets: {texts[0]} -> {texts[1]}"
 
 

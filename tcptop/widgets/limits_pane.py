@@ -165,8 +165,8 @@ def unlooked_line(ledger: Ledger, mode: AccountingMode, columns: int) -> Line:
     names = unlooked_names(ledger.limits[mode])
     if not names and ledger.live and (names := partly_seen_names(ledger.limits[mode])):
         seen = f"{', '.join(names)}   not all seen"
-        texts = (f"{seen}, others may come first: root sees them", f"{seen}, may come first: root", f"{seen}: root")
-        return ((first_fitting(texts, columns), "text"),)
+        texts = (f"{seen}, others may come first: ", f"{seen}, may come first: ", f"{seen}: ")
+        return ((first_fitting(texts, columns - 1), "text"), ("W", "accent"))
     if not names or not ledger.live:
         return ()
     since = ""

@@ -27,6 +27,10 @@ ORDERS = ("fewest fit first", "fewest first")
 the fewest further sockets fit comes first."""
 
 
+SHORT_WORDS = {"not visible": "hidden", "not known": "unknown"}
+"""Short words for those of `unread_limit_word`."""
+
+
 class TitleParts(NamedTuple):
     """All that the title is made of."""
 
@@ -75,7 +79,6 @@ def title_parts(
         counted_buffers_text(limits, headroom),
         headroom_exceptions(limits, mode),
         unread_limits_text(limits, mode),
-        # In a title alone, `Without tcp_mem` could mean a machine that has none.
         unread_limit_word(limits, mode),
         limits.first_most is not None,
         headroom.unknown_because if limits.first is None else None,
@@ -117,7 +120,8 @@ def _titles(parts: TitleParts, sentences: Sequence[str]) -> Iterator[str]:
     for group in (counted, nameless, sentences):
         words = list(_words(parts, group))
         if group is sentences and (parts.unread or OF_KNOWN in parts.exceptions):
-            words.append((f"Without {parts.unread}" if parts.unread else "Known", sentences[-1]))
+            short = f"{parts.unread} {SHORT_WORDS[parts.unread_word]}"
+            words.append((short if parts.unread else "Known", sentences[-1]))
         if parts.hint:
             words = [variant for each in words for variant in ((*each, parts.hint), each)]
         # Beside a full limit, the words are worth more than the position. What a range counts for buffers is worth more
@@ -142,5 +146,6 @@ def _words(parts: TitleParts, group: Sequence[str]) -> Iterator[tuple[str, ...]]
     yield from (("Limits", each) for each in complete)
     short = [each for each in group if OF_KNOWN not in each][-5 if parts.is_range else -3 :]
     yield from ((name, order, each) for each in short for order in ORDERS)
-    names = (name, f"{unread} {parts.unread_word}", f"Without {unread}") if unread else (name,)
+    names = (name, f"{unread} {parts.unread_word}") if unread else (name,)
     yield from ((each_name, each) for each in short for each_name in names)
+    yield from ((f"{unread} {SHORT_WORDS[parts.unread_word]}", each) for each in short if unread)

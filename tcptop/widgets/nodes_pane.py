@@ -46,7 +46,7 @@ def node_headings(ledger: Ledger, mode: AccountingMode) -> tuple[Heading, ...]:
         Heading("TCP", min_width=5),
         Heading("OF TCP", importance=6, min_width=6),
         Heading("FREE", importance=4, min_width=5),
-        Heading(f"{block}BLOCKS FREE", importance=2),
+        Heading(f"{block}SLABS FIT", importance=2),
         Heading(FITS, min_width=11),
         *([Heading("DISTANCES", importance=0)] if any(node.distances for node in ledger.nodes) else []),
     )

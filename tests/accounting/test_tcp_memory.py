@@ -29,7 +29,19 @@ from tcptop.report.as_text import as_text
 from tcptop.sock_diag import SOCKETS_PATH
 from tcptop.text import units
 
+MEMINFO = "proc/meminfo"
 OWN = ("TCP", "TCPv6", "tw_sock_TCP", "tw_sock_TCPv6", "request_sock_TCP", "request_sock_TCPv6")
+
+
+def test_memory_that_is_something_else_is_no_buffer(tmp_path: Path) -> None:
+    """As where sendfile(2) has queued page cache: more is charged than the used memory that is nothing else."""
+    root = write_buffers(copy_recording("6.1-4n", "established", tmp_path), 512 * 256)
+    fields = {
+        name: int(kib) for name, kib in re.findall(r"(?m)^(\S+): +(\d+) kB", text("6.1-4n", "established", MEMINFO))
+    }
+    others = ("MemFree", "Cached", "AnonPages", "Buffers", "SReclaimable")
+    [buffers] = [part for part in ledger_of(root).tcp_memory.parts if part.name == "socket buffers"]
+    assert buffers.high_bytes == 1024 * (fields["MemTotal"] - sum(fields[name] for name in others))
 
 
 @each_recording

@@ -472,6 +472,25 @@ def test_sockets_of_unknown_owner_say_that_a_process_was_only_sampled(
     assert f"the owner of 2 sockets: 1 process was not read; {sampled}" in shown
 
 
+def test_the_process_to_look_up_whole_is_one_of_the_namespace_of_the_listener(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """wrk has more descriptors, in another namespace."""
+    other = HERE + 1
+    lines = (
+        net(HERE),
+        net(other, here=False),
+        group("unseen", state="LISTEN", namespace=other, port=9090, uid=1001),
+        group("sampled:18", sockets=300),
+        group("sampled:20", sockets=200, namespace=other),
+        process(18, "wrk", False, 9.5, 4_000, 300),
+        process(20, "proxy", False, 9.5, 400, 200, namespace=other),
+    )
+    tree = tree_with_look(tmp_path, look_text(*lines, processes="9\t0"))
+    shown = " ".join(run(capsys, "who", "--root", str(tree)).split())
+    assert "such as proxy[20], only a sample of the descriptors was looked up (who --exact 20)" in shown
+
+
 def test_the_verdict_of_mini_sockets_is_no_alarm(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Their limit stops no socket."""
     lines = (net(HERE, tw=490, tcp_max_tw_buckets=500), group("none", 490, "TIME_WAIT", mini=True))

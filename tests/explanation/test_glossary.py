@@ -14,7 +14,7 @@ from tcptop.explanation.glossary import ENTRIES, find_entries
 from tcptop.explanation.pages import PAGES, explain_word, nearest_words
 from tcptop.kernel.call_paths import CALL_PATH_PAGES
 from tcptop.kernel.events import EVENTS, KernelEvent
-from tcptop.kernel.limits import LIMITS, KernelLimit
+from tcptop.kernel.limits import LIMITS, THRESHOLDS, KernelLimit
 from tcptop.kernel.objects import KERNEL_OBJECTS
 from tcptop.snapshot import StructLayout, StructMember
 from tcptop.text.ascii_glyphs import ASCII_GLYPHS, LONGER_GLYPHS
@@ -361,3 +361,11 @@ def test_the_notes_of_the_limits_are_explained(typed: str, word: str) -> None:
 def test_the_first_entry_of_a_word_of_the_screen_explains_it(word: str, said: str) -> None:
     first = find_entries(word)[0]
     assert said in f"{first.meaning} {first.more}"
+
+
+def test_the_entry_of_near_has_the_thresholds_of_every_limit() -> None:
+    [text] = [entry.more for entry in ENTRIES if entry.word == "near"]
+    pairs = {name: f"{limit.warn:g} and {limit.critical:g}" for name, limit in THRESHOLDS.items()}
+    special = {"memory": "memory", "memory_cgroup": "memory", "tcp_max_orphans": "orphans"}
+    for name, pair in pairs.items():
+        assert f"{pair} for {special.get(name, 'most limits')}" in text, name

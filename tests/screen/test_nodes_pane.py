@@ -148,7 +148,7 @@ def test_no_line_is_wider_than_the_pane(name: str, tmp_path: Path) -> None:
 def test_figures_are_below_their_titles(tmp_path: Path) -> None:
     ledger = machine("sparse numbers", tmp_path)
     head, *rows = lines(ledger)
-    for title in ("NODE", "CPUS", "MEMORY", "TCP", "OF TCP", "FREE", "32K BLOCKS FREE", "MEMORY FITS"):
+    for title in ("NODE", "CPUS", "MEMORY", "TCP", "OF TCP", "FREE", "32K SLABS FIT", "MEMORY FITS"):
         end = head.index(title) + len(title)
         for row in rows:
             assert row[end - 1] != " ", (title, row)

@@ -202,8 +202,8 @@ async def test_the_nodes_have_the_free_blocks_of_the_counted_slabs() -> None:
         assert app._ledger is not None
         # tw_sock_TCP has 2 pages per slab and TCP has 8, as slabinfo says.
         cases: list[tuple[AccountingMode, str, int]] = [
-            ("full", "32K BLOCKS FREE", 3),
-            ("time_wait", "8K BLOCKS FREE", 1),
+            ("full", "32K SLABS FIT", 3),
+            ("time_wait", "8K SLABS FIT", 1),
         ]
         for mode, heading, order in cases:
             head, *rows = [text_of(line) for line in node_lines(app._ledger, 110, mode)]
