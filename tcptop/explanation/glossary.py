@@ -142,8 +142,8 @@ FIGURE_ENTRIES: tuple[Entry, ...] = (
     ),
     Entry(
         "TCP in the kernel",
-        "All kernel memory used by TCP: its caches, its share of shared caches, and the memory in use by its buffers.",
-        "Of the buffers it counts what is in use, so the buffers may be larger than the total. ≈ stands before the"
+        "All kernel memory used by TCP: its caches, its share of shared caches, and its buffers with data.",
+        "Of the buffers it counts what holds data, so the buffers may be larger than the total. ≈ stands before the"
         " likely value if its range is wide; page cache that sendfile(2) has queued is charged as buffers are, and may"
         " be in it. `% of RAM` is its share of MemTotal.",
         "/proc/slabinfo and /proc/net/sockstat",
@@ -220,7 +220,7 @@ SOCKET_ENTRIES: tuple[Entry, ...] = (
         "in use",
         "As a number of sockets: TCP sockets of one network namespace that listen, connect or are connected.",
         "Only the namespace that tcptop reads is counted. Orphans, and sockets that were never connected, are allocated"
-        " and not in use. `in use` beside buffers is an amount of memory: the part of the buffers that holds data.",
+        " and not in use.",
         "/proc/net/sockstat and sockstat6, field inuse",
         ("inuse", "in use, allocated, sockets", "in use against allocated"),
     ),
@@ -236,12 +236,12 @@ SOCKET_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "buffers",
         "What the kernel counts for data in the queues of TCP sockets, in whole pages; tcp_mem limits it.",
-        "The counter lags by a few pages for each CPU, hence a bound (≤ or ±). `in use` is the part that holds data and"
+        "The counter lags by a few pages for each CPU, hence a bound (≤ or ±). `with data` is the part that"
         " counts in the total; the rest is taken in advance. ≈ stands before the likely part: the share that a look"
         " (W) found; without a look, half of each socket's last page is taken as unused, and more where sockets have"
         " one page each.",
         "/proc/net/sockstat, field mem; net/core/sock.c, __sk_mem_schedule()",
-        ("buffer", "socket buffer", "of it in use", "buffers in use", "in use"),
+        ("buffer", "socket buffer", "of it with data", "buffers with data", "with data"),
     ),
     Entry(
         "average buffers",
@@ -1825,7 +1825,7 @@ TABLE_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "without buffers",
         "A plan, or a figure per connection, that counts the objects of each socket, but no data in its buffers.",
-        "`fits, without buffers` says nothing of tcp_mem. `plan --buffers SIZE` adds a size in use for each socket;"
+        "`fits, without buffers` says nothing of tcp_mem. `plan --buffers SIZE` adds a size with data for each socket;"
         " `--buffers now` adds what a present socket has.",
         "tcptop plan; socket buffers are no slab objects of the socket",
     ),

@@ -149,7 +149,7 @@ def sum_lines(holders: Holders, columns: int) -> list[Line]:
     memory = _all_memory(holders)
     is_range = not sums.are_all_charged and memory.high < inf
     total = units.bounds_span(memory, units.size) if is_range else units.bounded(memory, units.size)
-    parts.append(f"MEMORY {total}, with buffers as charged; TCP's total counts those in use")
+    parts.append(f"MEMORY {total}, with buffers as charged; TCP's total counts those with data")
     parts.append(f"orphans {_beside(sums.orphans, sums.orphans_counted, machine)}")
     ended = f", ≈ {units.grouped(sums.queued_ended)} ended" if sums.queued_ended else ""
     parts.append(f"in accept queues {_beside(sums.queued, sums.queued_counted, 'listeners count', ended)}")

@@ -606,7 +606,7 @@ def limit_text(limit: Limit, amount: int | None, up: bool | None = None) -> str:
 
 
 def buffers_as_now_text(ledger: Ledger, most_charge: float | None = None) -> str:
-    """A sentence with the average buffer bytes of a present socket, and the part of these bytes that is in use.
+    """A sentence with the average buffer bytes of a present socket, and the part of these bytes with data.
 
     If a plan uses a larger charge than the average, `most_charge`, because of the counter's error, the text says so.
 
@@ -629,14 +629,14 @@ def buffers_as_now_text(ledger: Ledger, most_charge: float | None = None) -> str
         reason = ledger.sources["slabinfo"].reason or ledger.costs["full"].now_unknown_because or ""
         return (
             f"Buffers: the kernel counts {charge} B per present socket, {limited}; how"
-            f" much of that is in use is not known{reason and f': {reason}'}. The headroom of memory is"
+            f" much of that holds data is not known{reason and f': {reason}'}. The headroom of memory is"
             " without buffers."
         )
     used = units.bounds_span((in_use, in_use if most is None else most), units.exact_bytes)
     return (
         f"Average buffers: the kernel counts {charge} B per socket, {limited};"
-        f" {used} B {'are' if (most or 0) > counted else 'of that are'} in use, because the count includes unused and"
-        f" reserved parts of pages{' and may be wrong itself' if (most or 0) > counted else ''}."
+        f" {used} B {'are' if (most or 0) > counted else 'of that are'} with data, because the count includes unused"
+        f" and reserved parts of pages{' and may be wrong itself' if (most or 0) > counted else ''}."
     )
 
 

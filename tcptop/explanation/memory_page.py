@@ -108,7 +108,7 @@ def unexplained_row(amount: int | None) -> tuple[str, int | None, str]:
 def buffers_row(ledger: Ledger) -> TableRow:
     """The row of socket buffers, in charged bytes.
 
-    The note has the counter's margin of error, and the part of the charged bytes that is in use.
+    The note has the counter's margin of error, and the part of the charged bytes with data.
     """
     sockets = ledger.sockets
     note = "not known"
@@ -141,16 +141,16 @@ def buffer_pages_text(sockets: SocketCounts) -> str:
 
 
 def buffer_memory_text(ledger: Ledger) -> str:
-    """The part of the charged buffers that counts as memory in use, in words.
+    """The part of the charged buffers that holds data, and that TCP's total counts, in words.
 
-    The text is empty if nothing of the part in use is known, or if all charged buffers are in use.
+    The text is empty if nothing of this part is known, or if all charged buffers hold data.
     """
     amount = buffer_memory_amount(ledger)
-    return f"{amount} of it in use" if amount else ""
+    return f"{amount} of it with data" if amount else ""
 
 
 def buffer_memory_amount(ledger: Ledger, format_size: units.BoundFormat = units.size) -> str:
-    """The amount of buffers in use that TCP's total counts, without the words of `buffer_memory_text()`.
+    """The amount of buffers with data that TCP's total counts, without the words of `buffer_memory_text()`.
 
     If the amount is known only as a range, the figure has a sign: `≥` if it is the lower bound, `≤` if it is the upper
     bound, else `≈`. For example, the figure is the lower bound if each socket has one small segment, and the upper

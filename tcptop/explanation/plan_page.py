@@ -835,7 +835,7 @@ def remarks(ledger: Ledger, plan: Plan, is_form: bool = False) -> Iterator[str]:
         )
         yield f"Buffers: none are counted. {adds}"
     elif request.buffer_bytes != "now":
-        yield (f"Buffers: {buffers_text(plan)}: a given size is in use in full, and counts in whole pages.")
+        yield (f"Buffers: {buffers_text(plan)}: a given size is all data, and counts in whole pages.")
     elif text := buffers_as_now_text(ledger, _most_charge(plan)):
         yield text
     elif _has_no_buffers_now(plan):
@@ -882,7 +882,7 @@ def _full_node_texts(ledger: Ledger, plan: Plan) -> Iterator[str]:
 
 
 def buffers_text(plan: Plan) -> str:
-    """The buffers of a planned socket, and the part of them in use: `25 598 B, in use 5 263 to 9 104 B`.
+    """The buffers of a planned socket, and the part of them with data: `25 598 B, with data 5 263 to 9 104 B`.
 
     Where the upper bound is above the likely charge, it is `≈ 778 B; 31 to 1 223 B`. The charge is left out if unknown.
     """
@@ -893,14 +893,14 @@ def buffers_text(plan: Plan) -> str:
     is_about = counted is not None and (most is None or most > (1 + HIDDEN_ERROR_SHARE) * counted)
     charge = f"{'≈ ' if is_about else ''}{units.exact_bytes(counted)}"
     if bounds is None:
-        return f"{charge} B, in use not known"
+        return f"{charge} B, with data not known"
     used = units.bounds_span(bounds, units.exact_bytes)
     if bounds.low == 0 < bounds.high:
         used = f"≤ {units.exact_bytes(bounds.high, True)}"
     if counted is None:
-        return f"in use {used} B"
-    # With a likely charge below the upper bound, a part called in use would look larger than its whole.
-    return f"{charge} B; {used} B" if is_about and bounds.high > counted else f"{charge} B, in use {used} B"
+        return f"with data {used} B"
+    # With a likely charge below the upper bound, a part with data would look larger than its whole.
+    return f"{charge} B; {used} B" if is_about and bounds.high > counted else f"{charge} B, with data {used} B"
 
 
 def _most_charge(plan: Plan) -> float | None:

@@ -59,7 +59,7 @@ FIELDS: tuple[PlanField, ...] = (
         parse_planned_buffers,
         SIZE_CHARACTERS,
         {"n": NOW},
-        meaning="a typed size is all in use; n: as now",
+        meaning="a typed size is all data; n: as now",
     ),
     PlanField(
         "time_wait",

@@ -364,12 +364,12 @@ def _short_details(ledger: Ledger, mode: AccountingMode, columns: int, has_bound
         *(f"{start}{GAP}buffers {buffers}, {memory}" for start in starts if memory),
     ]
     if memory:
-        # The total includes only the part of the buffers that is in use. The buffers as a whole may be larger than the
-        # total, so the part in use is always shown beside them.
+        # The total includes only the part of the buffers with data. The buffers as a whole may be larger than the
+        # total, so the part with data is always shown beside them.
         for format_amount in SIZE_FORMATS:
-            texts += [f"{start}{GAP}{text}" for start in starts for text in _buffers_in_use(ledger, format_amount)]
+            texts += [f"{start}{GAP}{text}" for start in starts for text in _buffers_with_data(ledger, format_amount)]
             if mode == "full" or has_bound or bound is None:
-                texts += _buffers_in_use(ledger, format_amount)
+                texts += _buffers_with_data(ledger, format_amount)
     else:
         texts += [f"{start}{GAP}buffers {buffers}" for start in starts]
     return ((first_fitting((*texts, starts[-1]), columns), "dim"),)
@@ -383,15 +383,15 @@ SIZE_FORMATS: tuple[units.BoundFormat, ...] = (units.size, _three_digits, units.
 """Formats of an amount of buffers, the longest text first."""
 
 
-def _buffers_in_use(ledger: Ledger, format_amount: units.BoundFormat) -> list[str]:
-    """The charge of the buffers and the part in use, which the total includes.
+def _buffers_with_data(ledger: Ledger, format_amount: units.BoundFormat) -> list[str]:
+    """The charge of the buffers and the part with data, which the total includes.
 
-    Two texts, a long one and a short one: `buffers charged 97.7 MiB, of it in use ≈ 27.2 MiB`, `buffers 97.7 MiB, in
-    use ≈ 27.2 MiB`.
+    Two texts, a long one and a short one: `buffers charged 97.7 MiB, of it with data ≈ 27.2 MiB`, `buffers 97.7 MiB,
+    with data ≈ 27.2 MiB`.
     """
     charged = buffers_text(ledger.sockets, format_amount)
-    in_use = buffer_memory_amount(ledger, format_amount)
-    return [f"buffers charged {charged}, of it in use {in_use}", f"buffers {charged}, in use {in_use}"]
+    with_data = buffer_memory_amount(ledger, format_amount)
+    return [f"buffers charged {charged}, of it with data {with_data}", f"buffers {charged}, with data {with_data}"]
 
 
 def detail_lines(ledger: Ledger, slow: Ledger, mode: AccountingMode, columns: int) -> list[Line]:
@@ -453,7 +453,10 @@ def detail_lines(ledger: Ledger, slow: Ledger, mode: AccountingMode, columns: in
             texts = [
                 text
                 for each in SIZE_FORMATS
-                for text in (*_buffers_in_use(ledger, each), f"buffers in use {buffer_memory_amount(ledger, each)}")
+                for text in (
+                    *_buffers_with_data(ledger, each),
+                    f"buffers with data {buffer_memory_amount(ledger, each)}",
+                )
             ]
             lines.append(((first_fitting((*texts, ""), columns), "dim"),))
             continue
@@ -499,7 +502,7 @@ def _at_most(bound: str) -> str:
 
 
 def buffers_texts(ledger: Ledger) -> tuple[str, tuple[str, ...]]:
-    """The memory of the sockets' buffers, and notes that give the part in use and the limit tcp_mem.
+    """The memory of the sockets' buffers, and notes that give the part with data and the limit tcp_mem.
 
     If the value of the kernel's counter is no larger than the counter's possible error, the text gives an upper bound.
     """
@@ -527,9 +530,9 @@ def buffers_texts(ledger: Ledger) -> tuple[str, tuple[str, ...]]:
         f"of {limit_text}",
         f"{share} of tcp_mem",
     ]
-    # The total includes only the part of the buffers that is in use, so the note on that part comes first.
+    # The total includes only the part of the buffers with data, so the note on that part comes first.
     with_memory = [f"{memory}; {note}" for note in notes] if memory else []
-    short_memory = [memory, f"in use {buffer_memory_amount(ledger)}"]
+    short_memory = [memory, f"with data {buffer_memory_amount(ledger)}"]
     return text, (*with_memory, *(short_memory if memory else notes))
 
 

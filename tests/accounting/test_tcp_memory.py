@@ -248,7 +248,7 @@ def test_after_a_look_the_buffers_are_the_share_of_the_charge_that_holds_data(tm
     [buffers] = [part for part in report["tcp_memory"]["parts"] if part["part"] == "socket buffers"]
     assert buffers["bytes"] == pytest.approx(0.8 * 12_000 * 4096, rel=1e-6)
     text = " ".join(forked_program.run("-o", "--root", root).stdout.split())
-    assert "~ 37.5 MiB of it in use" in text
+    assert "~ 37.5 MiB of it with data" in text
 
 
 @pytest.mark.parametrize("has_slabinfo", [True, False])

@@ -392,4 +392,4 @@ def test_buffers_within_their_error_are_from_none_to_twice_the_error(root: Path)
 
 def test_no_bytes_are_not_said_to_be_at_least_in_use(root: Path) -> None:
     write_buffers(root, 2100)
-    assert " 0 B of it in use" not in forked_program.run("-o", "--root", root).stdout
+    assert " 0 B of it with data" not in forked_program.run("-o", "--root", root).stdout

@@ -547,7 +547,7 @@ def test_sockets_without_buffers_now_are_not_called_uncertain(run: Run) -> None:
     output = " ".join(
         run("--root", str(tree("6.1-8n", "established")), "--connections", "10K", "--buffers", "now")[1].split()
     )
-    assert "Buffers: in use <= 525 B of a present socket: the counter is within its error" in output
+    assert "Buffers: with data <= 525 B of a present socket: the counter is within its error" in output
 
 
 def test_the_error_of_the_counter_in_what_tcp_mem_takes_is_said(run: Run, run_json: RunJson) -> None:
@@ -1659,7 +1659,7 @@ def test_buffers_as_now_are_the_bounds_of_the_attached_objects(run: Run, run_jso
     counted, error = found.sockets.buffer_bytes, found.sockets.buffer_error_bytes
     assert limit["high_takes"] == round(40_000 * ((counted or 0) + (error or 0)) / (found.sockets.allocated or 0))
     text = " ".join(run(*arguments)[1].split())
-    assert re.search(rf"in use (≤|<=) {ceil(bounds.high)} B of a present socket", text)
+    assert re.search(rf"with data (≤|<=) {ceil(bounds.high)} B of a present socket", text)
 
 
 @pytest.mark.parametrize("machine", ["5.10-4n", "6.1-4n"])

@@ -449,7 +449,7 @@ def test_buffers_that_are_reserved_are_told_from_those_in_use(
     """The 1 843 200 bytes of sk_forward_alloc are charged, and TCP's total leaves them out."""
     text = " ".join(run(capsys, "who", "--root", machine).split())
     assert ", 1.8 MiB of them reserved (" in text
-    assert "with buffers as charged; TCP's total counts those in use;" in text
+    assert "with buffers as charged; TCP's total counts those with data;" in text
 
 
 def test_sockets_of_unknown_owner_say_that_a_process_was_not_read(

@@ -14,8 +14,8 @@ from tcptop.ledger.amount import Amount
     [
         (778, 1_223_000, Amount(31, 1_223), "≈ 778 B; 31 to 1 223 B"),
         (778, 1_223_000, Amount(0, 1_223), "≈ 778 B; ≤ 1 223 B"),
-        (25_598, 25_598_000, Amount(5_263, 9_104), "25 598 B, in use 5 263 to 9 104 B"),
-        (25_598, 40_000_000, Amount(5_263, 9_104), "≈ 25 598 B, in use 5 263 to 9 104 B"),
+        (25_598, 25_598_000, Amount(5_263, 9_104), "25 598 B, with data 5 263 to 9 104 B"),
+        (25_598, 40_000_000, Amount(5_263, 9_104), "≈ 25 598 B, with data 5 263 to 9 104 B"),
     ],
 )
 def test_no_part_in_use_is_larger_than_its_whole(counted: int, high_takes: int, bounds: Amount, text: str) -> None:

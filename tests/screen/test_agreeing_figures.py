@@ -167,7 +167,7 @@ def test_the_buffers_in_use_of_a_socket_have_one_range_everywhere() -> None:
     assert attached
     assert most
     assert attached[1] == most[1]
-    assert f"which tcp_mem limits; 0 to {most[1]} B are in use" in text
+    assert f"which tcp_mem limits; 0 to {most[1]} B are with data" in text
 
 
 def test_buffers_within_the_error_of_their_counter_have_one_upper_bound_per_socket() -> None:

@@ -120,8 +120,8 @@ async def lines_of(root: Path, size: tuple[int, int], pane: type[LimitsPane] | t
 async def test_a_charge_above_the_total_says_how_much_of_it_is_memory(alarming: Path, size: tuple[int, int]) -> None:
     """100 000 pages are charged, but the machine's used memory leaves less room."""
     [line] = [line for line in await lines_of(alarming, size, TcpPane) if re.search("390.6 MiB|391 ?M|buffers", line)]
-    assert re.search(r"≤ \d+\.\d MiB of it in use|in use ≤ \d+(\.\d+)?( MiB|M)", line)
-    assert not re.search(r"in use \S+ \S+ of \d", line), "the charge is no limit of what is in use"
+    assert re.search(r"≤ \d+\.\d MiB of it with data|with data ≤ \d+(\.\d+)?( MiB|M)", line)
+    assert not re.search(r"with data \S+ \S+ of \d", line), "the charge is no limit of what holds data"
     assert size != (80, 24) or not re.search(r"\d[KMG]\b", line), "one kind of unit in the pane"
 
 

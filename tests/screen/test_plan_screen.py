@@ -183,7 +183,7 @@ async def test_the_first_plan_has_the_buffers_and_the_first_limit_of_the_headroo
         charge = app._ledger.costs["full"].buffer_bytes_per_socket
         text = page_text(app)
         memory = app._ledger.headroom["full"].high_buffer_bytes
-        buffers = f"({units.exact_bytes(charge)} B, in use ≤ {units.exact_bytes(memory, True)} B)"
+        buffers = f"({units.exact_bytes(charge)} B, with data ≤ {units.exact_bytes(memory, True)} B)"
         assert f"buffers now {buffers}" in text
         assert memory is not None
         assert memory < (charge or 0)
@@ -453,17 +453,17 @@ async def test_a_typed_size_shows_its_charge_and_memory_beside_it(alarm: Path, s
     """If the user types the shown charge, the plan is another plan, and the field says so."""
     async with tree_app(alarm).run_test(size=size) as pilot:
         app = await open_plan(pilot, "down")
-        assert "a typed size is all in use" in page_text(app)
-        charge = re.search(r"›buffers now \(([\d ]+) B, in use ≤ ([\d ]+) B\)", page_text(app))
+        assert "a typed size is all data" in page_text(app)
+        charge = re.search(r"›buffers now \(([\d ]+) B, with data ≤ ([\d ]+) B\)", page_text(app))
         assert charge is not None
         await pilot.press(*charge[1].replace(" ", ""))
         number = int(charge[1].replace(" ", ""))
         whole = units.grouped(-(-number // 4096) * 4096)
-        assert f"{number}_ ({whole} B, in use {charge[1]} B)" in page_text(app)
+        assert f"{number}_ ({whole} B, with data {charge[1]} B)" in page_text(app)
         await pilot.press("0", "0", "0", "0", "0", "0", "0", "0", "0", "0")
-        assert not re.search(r"_ \([\d ]+ B, in use", page_text(app)), "what is not valid has no amounts"
+        assert not re.search(r"_ \([\d ]+ B, with data", page_text(app)), "what is not valid has no amounts"
         await pilot.press("end")
-        assert "a given size is in use in full, and counts in whole pages" in page_text(app)
+        assert "a given size is all data, and counts in whole pages" in page_text(app)
 
 
 async def test_idle_sockets_are_told_of_the_field_of_the_form() -> None:
@@ -537,7 +537,7 @@ async def test_the_form_begins_with_the_assumptions_of_the_main_screen(kernel: s
         )
         if headroom.buffer_bytes is None:
             assert "B each (half client side, buffers not known; obj_cgroup vectors at their least, " in page_text(app)
-            assert "(≈ 4 194 B, in use not known)" in page_text(app)
+            assert "(≈ 4 194 B, with data not known)" in page_text(app)
 
 
 @pytest.mark.slow

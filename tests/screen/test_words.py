@@ -193,7 +193,7 @@ def phrases_in(text: str) -> Iterator[str]:
         ("no average below 200 sockets", "no average"),
         ("mini-sockets", "TIME_WAIT"),
         ("in use", "in use"),
-        ("in use", "buffers"),
+        ("with data", "buffers"),
         ("at its lower bound", "≥"),
         ("FITS MORE", "FITS MORE"),
         ("TCP PART", "TCP PART"),
