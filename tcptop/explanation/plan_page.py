@@ -984,7 +984,7 @@ def _main_screen_counts(plan: Plan, memory: PlanLimit, sockets: int) -> Iterator
     """
     request, parts = plan.request, plan.parts
     if request._replace(connections=sockets).outgoing > LAST_PORT:
-        yield "a bind bucket for each client (so many would share them)"
+        yield "a local port for each client (so many sockets share ports)"
     if any(part.object == CGROUP_VECTORS.struct and part.bytes < part.high_bytes for part in parts):
         yield "no obj_cgroup vectors"
     if any(part.high_cache for part in parts):

@@ -672,7 +672,7 @@ async def test_the_form_names_all_that_the_main_screen_counts_otherwise(
     kernel: str, phase: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Shared bind buckets take less and obj_cgroup vectors more: neither alone explains the other number."""
-    reason = "more, counting a bind bucket for each client (so many would share them), no obj_cgroup vectors"
+    reason = "more, counting a local port for each client (so many sockets share ports), no obj_cgroup vectors"
     async with tree_app(tree(kernel, phase)).run_test(size=TALL) as pilot:
         app = await open_plan(pilot)
         assert app._ledger is not None
