@@ -299,7 +299,7 @@ def test_memory_of_buffers_that_is_not_known_is_not_0(run: Run, report: Report, 
         path.unlink(missing_ok=True)  # merged caches are links to one folder
     text = " ".join(run("explain", "headroom", "--root", str(root))[1].split())
     assert "counts ≈ 4 194 B per socket" in text
-    assert "0 to 5 243 B are in use, because" in text
+    assert "0 to 5 243 B are with data, because" in text
     assert report(root)["headroom"]["is_at_most"]
     of_nodes = [line for line in run("-o", "--root", str(root))[1].splitlines() if line.startswith("  fits ")]
     assert len(of_nodes) == 4
