@@ -65,8 +65,8 @@ def record(
 ) -> list[Snapshot]:
     """Records `samples` samples, about one a second by the sampler's clock; returns the live snapshots.
 
-    `clock_set_s` has the seconds by which somebody sets the machine's clock forward before a sample, by its number. The
-    boot is then known.
+    `clock_set_s` maps the number of a sample to the seconds by which the machine's clock is set forward before it. With
+    `clock_set_s`, the boot is known.
     """
     host = TreeSequenceHost(roots)
     if clock_set_s:

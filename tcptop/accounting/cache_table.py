@@ -545,7 +545,7 @@ class CacheTable:
         if layout is None or sysctls is None or sysctls.slab_debug:
             return None
         outer = kernel_object.outer_free_pointer and not layout.has_free_pointer
-        word_bytes, min_line, max_line, _ = ARCHITECTURES.get(sysctls.architecture or "", UNKNOWN_ARCHITECTURE)
+        word_bytes, min_line, max_line, *_ = ARCHITECTURES.get(sysctls.architecture or "", UNKNOWN_ARCHITECTURE)
         lines = (min_line, max_line) if word_bytes < WORD_BYTES else (max(min_line, CACHE_LINE_BYTES),)
         struct_bytes = object_size or layout.size_bytes
         steps = {

@@ -10,6 +10,7 @@ from tcptop.accounting.free_memory import SLAB_ZONES, ZONE_ORDER, SparePages, sp
 from tcptop.accounting.machine import is_of_machine
 from tcptop.accounting.slab_bytes import smallest_slab
 from tcptop.accounting.socket_buffers import BufferMemory
+from tcptop.kernel.architecture import huge_page_sizes_bytes
 from tcptop.kernel.objects import DENTRY, SOCKET_ALLOC, SOCKS
 from tcptop.ledger import (
     AccountingMode,
@@ -234,8 +235,8 @@ def _huge_bytes_of_slab_zones(snapshot: Snapshot, meminfo: Meminfo, zones: Seque
     """Lower bound on the memory of huge pages in the zones that slabs come from.
 
     The other zones of a node may have any of its huge pages, except those that are larger than the largest block of the
-    page allocator (mm/hugetlb.c, hugepage_movable_supported). The nodes show the pool of the default size alone. On
-    x86-64 there are two sizes: 2 MiB and 1 GiB.
+    page allocator (mm/hugetlb.c, hugepage_movable_supported). The nodes show the pool of the default size alone; the
+    other pools are certain where the architecture has no further size but gigantic ones.
     """
     all_bytes, size_bytes = meminfo.huge_page_bytes or 0, meminfo.huge_page_size_bytes or 0
     others_bytes: dict[int, int] = defaultdict(int)
@@ -246,9 +247,11 @@ def _huge_bytes_of_slab_zones(snapshot: Snapshot, meminfo: Meminfo, zones: Seque
     topology, sysctls = snapshot.topology.value, snapshot.sysctls.value
     pools = {node.node: (node.huge_pages or 0) * size_bytes for node in (topology.nodes if topology else ())}
     certain_bytes = sum(max(0, size - others_bytes[node]) for node, size in pools.items())
+    others = set(huge_page_sizes_bytes(sysctls.architecture if sysctls else None)) - {size_bytes}
+    others_are_gigantic = bool(others) and min(others) >= GIGANTIC_BYTES
     if size_bytes >= GIGANTIC_BYTES:
         certain_bytes = default_bytes
-    elif sysctls is not None and sysctls.architecture == "x86_64" and meminfo.huge_pages is not None:
+    elif meminfo.huge_pages is not None and others_are_gigantic:
         certain_bytes += max(0, all_bytes - default_bytes)
     return min(all_bytes, max(certain_bytes, all_bytes - sum(others_bytes.values())))
 

@@ -20,7 +20,7 @@ from tcptop.accounting.headroom import machine_headroom
 from tcptop.accounting.later_sockets import later_sockets, memory_with_later_sockets
 from tcptop.accounting.limits import find_limits, states_by_use
 from tcptop.accounting.machine import machine_facts
-from tcptop.accounting.origin import UNKNOWN_ORIGIN, continue_origin, origin_of
+from tcptop.accounting.origin import UNKNOWN_ORIGIN, Origin, continue_origin, origin_of
 from tcptop.accounting.page_size import page_size_bytes
 from tcptop.accounting.socket_average import buffers_per_socket
 from tcptop.accounting.socket_buffers import buffer_memory
@@ -79,11 +79,12 @@ class RowAccount:
 
     def row(self, snapshot: Snapshot) -> HostRow:
         """Computes the table row from the machine's newest sample."""
-        origin = continue_origin(self._origin, origin_of(snapshot))
-        if origin is None:
+        origin = origin_of(snapshot)
+        continued = continue_origin(self._origin, origin)
+        if continued is None:
             self._seldom, self._states = None, {}
             self._counts.clear()
-        self._origin = origin or origin_of(snapshot)
+        self._origin = continued or origin
         reads = tuple(_read_of(getattr(snapshot, name)) for name in SELDOM_READ)
         seldom = self._seldom
         if seldom is None or not seldom.is_sound or reads != seldom.reads:
@@ -93,7 +94,7 @@ class RowAccount:
         sockets = socket_counts(snapshot, table, seldom.page_bytes)
         # The average and the counter that tcp_mem limits must be of one look.
         cost = cost._replace(buffer_bytes_per_socket=buffers_per_socket(sockets, facts.cpus))
-        events = self._find_events(snapshot)
+        events = self._find_events(snapshot, origin)
         limits = find_limits(
             snapshot,
             table,
@@ -125,14 +126,13 @@ class RowAccount:
             reason=next((reason for name in REASONS if (reason := getattr(snapshot, name).reason)), None),
         )
 
-    def _find_events(self, snapshot: Snapshot) -> tuple[Event, ...]:
+    def _find_events(self, snapshot: Snapshot, origin: Origin) -> tuple[Event, ...]:
         """The events, with their growth within the last minute.
 
         If no source of events was read again, the previous events are returned.
         """
         reads = tuple(_read_of(getattr(snapshot, name)) for name in EVENT_SOURCES)
         if reads != self._events[0]:
-            origin = origin_of(snapshot)
             minute_ago = totals_minute_ago(self._event_samples, snapshot.taken_at_unix_s, origin)
             self._events = reads, find_events(snapshot, minute_ago)
             self._event_samples = add_event_sample(self._event_samples, snapshot.taken_at_unix_s, origin)

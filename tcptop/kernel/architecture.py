@@ -16,13 +16,16 @@ class Architecture(NamedTuple):
     max_cache_line_bytes: int
     page_bytes: int | None = None
     """The page size of the architecture (PAGE_SHIFT); None if the architecture has several page sizes."""
+    huge_page_sizes_bytes: tuple[int, ...] = ()
+    """All sizes of huge pages (Documentation/admin-guide/mm/hugetlbpage.rst); empty if these depend on the kernel's
+    configuration or on the processor."""
 
 
 PAGE_SIZES = tuple(1 << shift for shift in range(12, 19))
 """Page sizes that Linux has been built with: 4 KiB to 256 KiB."""
 
 ARCHITECTURES: Mapping[str, Architecture] = {
-    "x86_64": Architecture(8, 64, 64, 4096),
+    "x86_64": Architecture(8, 64, 64, 4096, (2 << 20, 1 << 30)),
     # The cache line size depends on the oldest processor for which the kernel was built (arch/x86/Kconfig.cpu,
     # X86_L1_CACHE_SHIFT).
     "i386": Architecture(4, 32, 128, 4096),
@@ -39,6 +42,11 @@ UNKNOWN_ARCHITECTURE = Architecture(8, 64, 256)
 def word_bytes(architecture: str | None) -> int:
     """Size of a pointer on an architecture; None stands for an unknown architecture."""
     return ARCHITECTURES.get(architecture or "", UNKNOWN_ARCHITECTURE).word_bytes
+
+
+def huge_page_sizes_bytes(architecture: str | None) -> tuple[int, ...]:
+    """All sizes of huge pages of an architecture; empty if not known. None stands for an unknown architecture."""
+    return ARCHITECTURES.get(architecture or "", UNKNOWN_ARCHITECTURE).huge_page_sizes_bytes
 
 
 OTHER_NAMES: Mapping[str, str] = {
