@@ -27,7 +27,7 @@ from tcptop.accounting.slabinfo_rows import (
     unique_rows,
 )
 from tcptop.accounting.slub_layout import CACHE_LINE_BYTES, WORD_BYTES, object_step_bytes, slab_order
-from tcptop.kernel.architecture import ARCHITECTURES, UNKNOWN_ARCHITECTURE
+from tcptop.kernel.architecture import architecture_of
 from tcptop.kernel.objects import KERNEL_OBJECTS, OBJECT_OF_CACHE, SLAB_CACHES, SOCKS, KernelObject
 from tcptop.kernel.release import release_numbers
 from tcptop.ledger import CacheLine, NodeCount, ObjectCost, Presence, fallback_factor
@@ -545,7 +545,7 @@ class CacheTable:
         if layout is None or sysctls is None or sysctls.slab_debug:
             return None
         outer = kernel_object.outer_free_pointer and not layout.has_free_pointer
-        word_bytes, min_line, max_line, *_ = ARCHITECTURES.get(sysctls.architecture or "", UNKNOWN_ARCHITECTURE)
+        word_bytes, min_line, max_line, *_ = architecture_of(sysctls.architecture)
         lines = (min_line, max_line) if word_bytes < WORD_BYTES else (max(min_line, CACHE_LINE_BYTES),)
         struct_bytes = object_size or layout.size_bytes
         steps = {

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tcptop.accounting.cache_table import CacheTable
 from tcptop.accounting.lab_result import measured_has_vectors
 from tcptop.accounting.machine import may_be_newer, release_of
-from tcptop.kernel.architecture import word_bytes
+from tcptop.kernel.architecture import architecture_of
 from tcptop.kernel.objects import CGROUP_VECTORS, OBJECT_OF_CACHE
 from tcptop.kernel.release import Release
 from tcptop.ledger import CacheLine, ObjectCost
@@ -87,7 +87,7 @@ def _entry_bytes(release: Release | None, sysctls: Sysctls | None) -> int:
     """Size of one vector entry; if the release is unknown, the largest possible size."""
     profiles = sysctls is not None and sysctls.mem_profiling is not None
     words = PROFILED_ENTRY_WORDS if profiles else VECTOR_ENTRY_WORDS
-    size_bytes = words * word_bytes(sysctls.architecture if sysctls else None)
+    size_bytes = words * architecture_of(sysctls.architecture if sysctls else None).word_bytes
     is_aligned = release is None or release >= ALIGNED_SINCE
     return max(size_bytes, ENTRY_ALIGNMENT_BYTES) if is_aligned else size_bytes
 

@@ -10,7 +10,7 @@ from tcptop.accounting.free_memory import SLAB_ZONES, ZONE_ORDER, SparePages, sp
 from tcptop.accounting.machine import is_of_machine
 from tcptop.accounting.slab_bytes import smallest_slab
 from tcptop.accounting.socket_buffers import BufferMemory
-from tcptop.kernel.architecture import huge_page_sizes_bytes
+from tcptop.kernel.architecture import architecture_of
 from tcptop.kernel.objects import DENTRY, SOCKET_ALLOC, SOCKS
 from tcptop.ledger import (
     AccountingMode,
@@ -247,7 +247,7 @@ def _huge_bytes_of_slab_zones(snapshot: Snapshot, meminfo: Meminfo, zones: Seque
     topology, sysctls = snapshot.topology.value, snapshot.sysctls.value
     pools = {node.node: (node.huge_pages or 0) * size_bytes for node in (topology.nodes if topology else ())}
     certain_bytes = sum(max(0, size - others_bytes[node]) for node, size in pools.items())
-    others = set(huge_page_sizes_bytes(sysctls.architecture if sysctls else None)) - {size_bytes}
+    others = set(architecture_of(sysctls.architecture if sysctls else None).huge_page_sizes_bytes) - {size_bytes}
     others_are_gigantic = bool(others) and min(others) >= GIGANTIC_BYTES
     if size_bytes >= GIGANTIC_BYTES:
         certain_bytes = default_bytes

@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from tcptop.accounting.slabinfo_rows import has_tunables
-from tcptop.kernel.architecture import ARCHITECTURES, PAGE_SIZES
+from tcptop.kernel.architecture import PAGE_SIZES, architecture_of
 from tcptop.recall import Same
 from tcptop.snapshot import SlabRow, Snapshot
 
@@ -49,8 +49,7 @@ def page_size_bytes(snapshot: Snapshot) -> int | None:
         if managed and (size := _nearest(memory_bytes / managed)) is not None:
             return size
     sysctls = snapshot.sysctls.value
-    architecture = ARCHITECTURES.get(sysctls.architecture or "") if sysctls else None
-    return architecture.page_bytes if architecture else None
+    return architecture_of(sysctls.architecture if sysctls else None).page_bytes
 
 
 @lru_cache(2)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tcptop.accounting.cache_table import CacheTable
 from tcptop.accounting.machine import release_of
-from tcptop.kernel.architecture import ARCHITECTURES, UNKNOWN_ARCHITECTURE
+from tcptop.kernel.architecture import architecture_of
 from tcptop.kernel.objects import BIND2_BUCKET, SK_BUFF, SOCKET_ALLOC, SOCKET_WQ, SOCKS
 from tcptop.snapshot import Snapshot
 
@@ -47,8 +47,7 @@ def socket_wq_bytes(snapshot: Snapshot, table: CacheTable) -> tuple[int, int]:
     The kernel requests the size of the struct, rounded up to whole cache lines.
     """
     sysctls = snapshot.sysctls.value
-    architecture = ARCHITECTURES.get(sysctls.architecture or "") if sysctls else None
-    word_bytes, min_line, max_line, _ = architecture or UNKNOWN_ARCHITECTURE
+    word_bytes, min_line, max_line, *_ = architecture_of(sysctls.architecture if sysctls else None)
     struct_bytes = (SOCKET_WQ.kmalloc_bytes or 0) * word_bytes // 8
     lines = [size for size in CACHE_LINES if min_line <= size <= max_line]
     possible = [size for size in lines if _fits(snapshot, table, size)] or lines

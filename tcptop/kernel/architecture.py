@@ -39,14 +39,9 @@ UNKNOWN_ARCHITECTURE = Architecture(8, 64, 256)
 """The range of cache line sizes over all 64-bit architectures, used if no file names the kernel's architecture."""
 
 
-def word_bytes(architecture: str | None) -> int:
-    """Size of a pointer on an architecture; None stands for an unknown architecture."""
-    return ARCHITECTURES.get(architecture or "", UNKNOWN_ARCHITECTURE).word_bytes
-
-
-def huge_page_sizes_bytes(architecture: str | None) -> tuple[int, ...]:
-    """All sizes of huge pages of an architecture; empty if not known. None stands for an unknown architecture."""
-    return ARCHITECTURES.get(architecture or "", UNKNOWN_ARCHITECTURE).huge_page_sizes_bytes
+def architecture_of(name: str | None) -> Architecture:
+    """The architecture with this name; None and a name that ARCHITECTURES lacks give UNKNOWN_ARCHITECTURE."""
+    return ARCHITECTURES.get(name or "", UNKNOWN_ARCHITECTURE)
 
 
 OTHER_NAMES: Mapping[str, str] = {
