@@ -146,7 +146,7 @@ def _marked_verdict(ledger: Ledger, plan: Plan, columns: int, is_last_valid: boo
     """The verdict; the word `fits` is a warning if a look found a limit that needs to be raised for the plan."""
     role: Role = "strong" if plan.verdict == "fits" else "warning"
     marker = (LAST_VALID, role) if is_last_valid else None if plan.verdict == "fits" else ("! ", role)
-    lines = paragraph(verdict_text(plan), columns - 1, role, marker)
+    lines = paragraph(verdict_text(ledger, plan), columns - 1, role, marker)
     if plan.verdict != "fits" or not limits_to_raise(ledger, plan):
         return lines
     *before, (text, _) = lines[0]
@@ -160,7 +160,7 @@ def limits_to_raise(ledger: Ledger, plan: Plan) -> list[Limit]:
     The plan does not count these limits, so that its verdict may be that it fits.
     """
     request = plan.request
-    found = {limit.name: limit for limit in ledger.limits["full"].rows if limit.used is not None}
+    found = _found_by_look(ledger)
     nofile, queues = found.get("nofile"), found.get("listen_queues")
     limits: list[Limit] = []
     if nofile is not None and nofile.maximum is not None and nofile.maximum <= request.sockets:
@@ -253,15 +253,10 @@ def look_text(ledger: Ledger, plan: Plan) -> str:
 
     The limits are those that the planned connections need, each with what is left of it.
     """
-    request, found = plan.request, {limit.name: limit for limit in ledger.limits["full"].rows if limit.used is not None}
-    number = units.grouped(request.sockets)
+    request, found = plan.request, _found_by_look(ledger)
     texts: list[str] = []
     if (limit := found.get("nofile")) is not None:
-        fullest = limit.note.partition(", ")[2]
-        texts.append(
-            f"the plan in one process needs nofile above {number}; {limit.owner} has {_left_text(limit)}"
-            f"{f' ({fullest})' if fullest else ''}"
-        )
+        texts.append(_nofile_text(limit, request.sockets))
     if request.accepted and (limit := found.get("listen_queues")) is not None:
         full = f", {state_text(limit)}" if limit.state == "full" else ""
         use = f"{units.count(limit.used)} of {units.count(limit.maximum)}"
@@ -272,11 +267,48 @@ def look_text(ledger: Ledger, plan: Plan) -> str:
     return f"{LOOK_FOUND}: {'; '.join(texts)}" if texts else ""
 
 
-def _left_text(limit: Limit) -> str:
-    """Files that a process may still open, such as `44 left of 1 024`, with the error of the number of its files."""
-    left = max(0, (limit.maximum or 0) - (limit.used or 0))
+def _found_by_look(ledger: Ledger) -> dict[str, Limit]:
+    """The limits whose use is known; those of single processes, ports and listeners only after a look."""
+    return {limit.name: limit for limit in ledger.limits["full"].rows if limit.used is not None}
+
+
+def _nofile_text(limit: Limit, sockets: int) -> str:
+    """The limit on open files that a new process with all planned sockets needs, and that the fullest process needs.
+
+    The fullest process has other files open, which count too; if their number has an error, the upper bound counts.
+    """
+    fullest = limit.note.partition(", ")[2]
+    owner = f"{limit.owner}, {fullest}," if fullest else limit.owner
+    needed = sockets + (limit.used or 0) + (limit.used_error or 0)
     error = f" ± {units.grouped(limit.used_error)}" if limit.used_error else ""
-    return f"{units.grouped(left)}{error} left of {units.count(limit.maximum)}"
+    return (
+        f"one new process needs nofile above {units.grouped(sockets)}; {owner} would need above"
+        f" {units.grouped(needed)} (it has {units.count(limit.maximum)}, {units.grouped(_files_left(limit))}{error} left)"
+    )
+
+
+def _files_left(limit: Limit) -> int:
+    """Number of files that the fullest process may still open."""
+    return max(0, (limit.maximum or 0) - (limit.used or 0))
+
+
+def _nofile_stops(ledger: Ledger, plan: Plan, first: PlanLimit) -> str:
+    """Where the plan would stop in the fullest process: `, or nofile after 488, if in python[24815]`.
+
+    The text is empty if the planned sockets fit into the process and its limit raises no alarm, or if another limit is
+    reached with fewer connections.
+    """
+    limit, request = _found_by_look(ledger).get("nofile"), plan.request
+    if limit is None or limit.maximum is None:
+        return ""
+    left = max(0, _files_left(limit) - (limit.used_error or 0))
+    connections = left * request.connections // request.sockets
+    if first.connections is not None and first.connections <= connections:
+        return ""
+    if left >= request.sockets and limit.state not in ("near", "full"):
+        return ""
+    stops = f"after {units.grouped(connections)}" if connections else "at once"
+    return f", or nofile {stops}, if in {limit.owner}"
 
 
 def sum_lines(plan: Plan, columns: int, sign: Signs = str) -> list[Line]:
@@ -811,9 +843,10 @@ def remarks(ledger: Ledger, plan: Plan, is_form: bool = False) -> Iterator[str]:
             f"Ports: ip_local_port_range {plan.ports_unknown_because}; each pair of a local and a peer's address has"
             " its own ports."
         )
+    unchecked = "" if "nofile" in _found_by_look(ledger) else "; it is not checked"
     yield (
         f"Files of a process: if one process holds them all, its limit (ulimit -n) must be above"
-        f" {units.grouped(request.sockets)} plus the files that it has open now; it is not checked."
+        f" {units.grouped(request.sockets)} plus the files that it has open now{unchecked}."
         f"{_nr_open_text(plan)}"
     )
     found = look_text(ledger, plan)
@@ -1036,7 +1069,7 @@ def _alarms_text(plan: Plan) -> str:
     return "".join(f"; {text}" for text in texts)
 
 
-def verdict_text(plan: Plan) -> str:
+def verdict_text(ledger: Ledger, plan: Plan) -> str:
     """The verdict in one sentence, which also names the limit that is reached first."""
     first, request = _first(plan), plan.request
     if plan.verdict == "cannot say":
@@ -1052,5 +1085,6 @@ def verdict_text(plan: Plan) -> str:
     statement = f"{verdict}: {connections_text(request)}{buffers}"
     if first is not None:
         statement += f"; first limit: {limit_label(first.name)}, {_after(first)}{_may_be_before(plan, first)}"
+        statement += _nofile_stops(ledger, plan, first)
     skipped = request.time_wait - plan.mini_sockets
     return f"{statement}; TIME_WAIT full: {units.count(skipped)} skip it" if skipped > 0 else statement

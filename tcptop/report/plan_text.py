@@ -31,7 +31,7 @@ def plan_as_text(ledger: Ledger, plan: Plan) -> str:
     """The plan as ASCII text, at most 80 columns wide, with a newline at the end."""
     sections = [
         [
-            *paragraph(verdict_text(plan), COLUMNS - 1, "text"),
+            *paragraph(verdict_text(ledger, plan), COLUMNS - 1, "text"),
             *idle_lines(ledger, plan, COLUMNS, sign=report_to_ascii),
             *port_lines(plan, COLUMNS),
             *nr_open_lines(plan, COLUMNS),

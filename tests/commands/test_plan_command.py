@@ -1892,8 +1892,8 @@ def test_a_look_is_named_below_the_verdict(run: Run, run_json: RunJson, tmp_path
     assert code == 0
     head = " ".join(output.partition("\n\n")[0].split())
     assert (
-        "needs nofile above 900 000; hoarder[10] has 984 left of 1 024 (the fullest of the processes with sockets)"
-        in head
+        "one new process needs nofile above 900 000; hoarder[10], the fullest of the processes with sockets, would need"
+        " above 900 040 (it has 1 024, 984 left)" in head
     )
     assert "accept queue of :8080 hoarder[10], the fullest of 2 queues: 301 of 300, FULL" in head
     assert "local ports to :8080 of any address: at most 300 of" in head
@@ -1901,7 +1901,36 @@ def test_a_look_is_named_below_the_verdict(run: Run, run_json: RunJson, tmp_path
     assert output.count("a look found") == 1
     assert output.count("A look found") == 0
     remarks = run_json("--connections", "900K", "--root", root)["remarks"]
-    assert any(text.startswith("A look found: the plan in one process needs nofile above 900 000") for text in remarks)
+    assert any(text.startswith("A look found: one new process needs nofile above 900 000") for text in remarks)
+
+
+@pytest.mark.parametrize(
+    ("descriptors", "connections", "side", "words"),
+    [
+        (4_012, "300", "accepted", ", or nofile after 488, if in python[24815]"),
+        (4_012, "4001", "accepted", ", or nofile after 488, if in python[24815]"),
+        (4_012, "300", "proxy", ", or nofile after 244, if in python[24815]"),
+        (4_500, "300", "accepted", ", or nofile at once, if in python[24815]"),
+        (40, "300", "accepted", ""),
+        (40, "4001", "accepted", ""),
+        (40, "5000", "accepted", ", or nofile after 4 460, if in python[24815]"),
+    ],
+)
+def test_the_verdict_says_where_the_fullest_process_stops(
+    descriptors: int, connections: str, side: str, words: str, run: Run, tmp_path: Path
+) -> None:
+    """Its open files count beside the planned sockets: 4 100 would not do for 4 001 sockets in it."""
+    lines = (net(), group("whole:24815"), process(24815, "python", descriptors=descriptors, limit=4_500))
+    root = str(tree_with_look(tmp_path, look_text(*lines)))
+    output = " ".join(run("--connections", connections, "--side", side, "--root", root)[1].split())
+    sockets = int(connections) * (2 if side == "proxy" else 1)
+    assert output.startswith("fits")
+    assert ", or nofile " in output or not words
+    assert re.search(rf"first limit: [^,]+, after about [\d ]+ connections{re.escape(words)} without buffers:", output)
+    assert f"one new process needs nofile above {units.grouped(sockets)}; python[24815]" in output
+    needed = units.grouped(sockets + descriptors)
+    assert f"would need above {needed} (it has 4 500, {units.grouped(4_500 - descriptors)} left)" in output
+    assert "it is not checked" not in output
 
 
 def test_the_page_of_the_screen_names_a_look() -> None:
@@ -1913,7 +1942,7 @@ def test_the_page_of_the_screen_names_a_look() -> None:
         found, make_plan(sample, found, PlanRequest(1_000, "accepted", "ipv4", 0, 0, False, False, False)), 78
     )
     shown = " ".join(text_of(line) for line in page)
-    assert "a look found: the plan in one process needs nofile above" in shown
+    assert "a look found: one new process needs nofile above" in shown
     assert "A look found" not in shown
 
 
