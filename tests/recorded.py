@@ -112,6 +112,23 @@ def copy_recording(kernel: str, phase: str, destination: Path) -> Path:
     return Path(shutil.copytree(tree(kernel, phase), destination / f"{kernel}-{phase}", symlinks=True))
 
 
+def set_row(root: Path, name: str, active: int) -> None:
+    """Gives a cache this many active objects, in full slabs; adds a row of conntrack if there is none."""
+    path = root / "proc/slabinfo"
+    lines = path.read_text().splitlines()
+    rows = slab_rows(path.read_text())
+    row = rows.get(name)
+    size, per_slab, pages = (row.size, row.per_slab, row.pages) if row else (256, 16, 1)
+    slabs = -(-active // per_slab)
+    line = f"{name} {active} {slabs * per_slab} {size} {per_slab} {pages}"
+    line += f" : tunables 0 0 0 : slabdata {slabs} {slabs} 0"
+    lines = [each for each in lines if not each.startswith(f"{name} ")] + [line]
+    path.write_text("\n".join(lines) + "\n")
+    for attribute, number in (("slabs", slabs), ("total_objects", slabs * per_slab)):
+        if (file := root / "sys/kernel/slab" / name / attribute).exists():
+            file.write_text(f"{number} N0={number}\n")
+
+
 def with_mptcp(tmp_path: Path, active: int) -> Path:
     """A machine with 500 slabs of MPTCP socks, 8 pages each, on node 1; `active` of the 8 000 objects are active."""
     root = copy_recording("6.1-4n", "established", tmp_path)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tcptop.accounting.cache_table import CacheTable
 from tcptop.accounting.machine import is_of_machine, release_of
-from tcptop.kernel.objects import FCLONE, MPTCP6_SOCK, MPTCP_SOCK, SK_BUFF, SKB_HEAD
+from tcptop.kernel.objects import FCLONE, MPTCP_SOCKS, SK_BUFF, SKB_HEAD
 from tcptop.kernel.release import Release
 from tcptop.ledger import Amount, SocketCounts
 from tcptop.ledger.limits import MAX_LOOK_AGE_S
@@ -124,16 +124,31 @@ def _last_units_bytes(table: CacheTable, sockets: SocketCounts, segments: int | 
 
 def _mptcp_socks(table: CacheTable) -> int:
     """Upper bound on the number of MPTCP socks; 0 if it is unknown."""
-    lines = [table.find(item).line for item in (MPTCP_SOCK, MPTCP6_SOCK)]
+    lines = [table.find(item).line for item in MPTCP_SOCKS]
     return sum(line.active_objects or 0 for line in lines if line is not None)
+
+
+def _has_mptcp_socks(snapshot: Snapshot, table: CacheTable) -> bool:
+    """True if there is an MPTCP sock: here by protocols, or an active object that is no free one on a CPU's list.
+
+    If the number of free objects that CPUs cache is unknown, every active object counts as a sock.
+    """
+    protocols = snapshot.protocols.value.by_name if snapshot.protocols.value else {}
+    for item in MPTCP_SOCKS:
+        line, here = table.find(item).line, protocols.get(item.caches[0])
+        if here is not None and (here.sockets or 0) > 0:
+            return True
+        if line is not None and (line.active_objects or 0) > (line.idle_error_objects or 0):
+            return True
+    return False
 
 
 def _share_in_use(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts) -> float | None:
     """The share of the charge that holds data, from the last look at all sockets of the machine; None if unknown.
 
     A look does not have MPTCP socks, to which data is charged until the program reads it or a subflow sends it. The
-    share is therefore unknown if there may be any, or if the look has less than the counter less its error. It is
-    unknown too if the look has more than is charged: queued segments of MSG_ZEROCOPY are in use, but not charged.
+    share is therefore unknown if there is any, or if the look has less than the counter less its error. It is unknown
+    too if the look has more than is charged: queued segments of MSG_ZEROCOPY are in use, but not charged.
     """
     _recall_share.begin_round()
     reading = snapshot.socket_table
@@ -141,7 +156,7 @@ def _share_in_use(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts) 
         return None
     if snapshot.live and reading.taken_at_s is not None and snapshot.monotonic_s - reading.taken_at_s > MAX_LOOK_AGE_S:
         return None
-    if _mptcp_socks(table) or sockets.buffer_unit_bytes is None or sockets.buffer_error_bytes is None:
+    if sockets.buffer_unit_bytes is None or sockets.buffer_error_bytes is None or _has_mptcp_socks(snapshot, table):
         return None
     return _recall_share(Same(reading.value), sockets.buffer_unit_bytes, sockets.buffer_error_bytes)
 

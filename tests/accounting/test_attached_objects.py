@@ -11,7 +11,18 @@ from math import inf
 from pathlib import Path
 
 import pytest
-from recorded import CPUS, PAGE_BYTES, copy_recording, counters, each_recording, ledger, ledger_of, slab_rows, text
+from recorded import (
+    CPUS,
+    PAGE_BYTES,
+    copy_recording,
+    counters,
+    each_recording,
+    ledger,
+    ledger_of,
+    set_row,
+    slab_rows,
+    text,
+)
 
 from tcptop.explanation.attached_page import attached_sentence
 from tcptop.ledger import AttachedObjects, Ledger
@@ -23,23 +34,6 @@ KERNEL = "6.1-4n-nomerge"
 
 def kind(of: Ledger, name: str) -> AttachedObjects:
     return next(each for each in of.attached.kinds if each.name == name)
-
-
-def set_row(root: Path, name: str, active: int) -> None:
-    """Gives a cache this many active objects, in full slabs; adds a row of conntrack if there is none."""
-    path = root / "proc/slabinfo"
-    lines = path.read_text().splitlines()
-    rows = slab_rows(path.read_text())
-    row = rows.get(name)
-    size, per_slab, pages = (row.size, row.per_slab, row.pages) if row else (256, 16, 1)
-    slabs = -(-active // per_slab)
-    line = f"{name} {active} {slabs * per_slab} {size} {per_slab} {pages}"
-    line += f" : tunables 0 0 0 : slabdata {slabs} {slabs} 0"
-    lines = [each for each in lines if not each.startswith(f"{name} ")] + [line]
-    path.write_text("\n".join(lines) + "\n")
-    for attribute, number in (("slabs", slabs), ("total_objects", slabs * per_slab)):
-        if (file := root / "sys/kernel/slab" / name / attribute).exists():
-            file.write_text(f"{number} N0={number}\n")
 
 
 def watched_tree(tmp_path: Path, watched: int, other_files: int, in_each: int = 1) -> Path:

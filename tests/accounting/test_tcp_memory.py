@@ -17,6 +17,7 @@ from recorded import (
     ledger,
     ledger_of,
     release_files,
+    set_row,
     slab_rows,
     text,
     with_mptcp,
@@ -249,6 +250,24 @@ def test_after_a_look_the_buffers_are_the_share_of_the_charge_that_holds_data(tm
     assert buffers["bytes"] == pytest.approx(0.8 * 12_000 * 4096, rel=1e-6)
     text = " ".join(forked_program.run("-o", "--root", root).stdout.split())
     assert "~ 37.5 MiB of it with data" in text
+
+
+@pytest.mark.parametrize(("socks", "is_taken"), [(0, True), (1, False), (400, False)])
+def test_free_objects_of_mptcp_on_lists_of_cpus_leave_the_share_of_a_look(
+    socks: int, is_taken: bool, tmp_path: Path
+) -> None:
+    """slabinfo counts them as active; a look lacks the charge of a sock of MPTCP alone."""
+    lines = [group("whole:10", 600, rmem=10_000_000, fwd=40_000_000)]
+    look = look_text(net(inuse=900, alloc=16_001, mem=12_000), *lines, process(10))
+    root = write_buffers(tree_with_look(tmp_path, look, "6.18-1n"), 12_000)
+    set_row(root, "MPTCP", 15 + socks if socks > 1 else 15)
+    protocols = root / "proc/net/protocols"
+    protocols.write_text(re.sub(r"(?m)^(MPTCP +\d+ +)0 ", rf"\g<1>{min(socks, 1)} ", protocols.read_text()))
+    report = json.loads(forked_program.run("--json", "--root", root).stdout)
+    [mptcp] = [cache for cache in report["caches"] if cache["name"] == "MPTCP"]
+    assert mptcp["active_objects"]
+    [buffers] = [part for part in report["tcp_memory"]["parts"] if part["part"] == "socket buffers"]
+    assert (buffers["bytes"] == pytest.approx(0.2 * 12_000 * 4096, rel=1e-6)) == is_taken
 
 
 @pytest.mark.parametrize("has_slabinfo", [True, False])
