@@ -281,9 +281,10 @@ def _nofile_text(limit: Limit, sockets: int) -> str:
     owner = f"{limit.owner}, {fullest}," if fullest else limit.owner
     needed = sockets + (limit.used or 0) + (limit.used_error or 0)
     error = f" ± {units.grouped(limit.used_error)}" if limit.used_error else ""
+    has = f"it has {units.count(limit.maximum)}, {units.grouped(_files_left(limit))}{error} left"
     return (
         f"one new process needs nofile above {units.grouped(sockets)}; {owner} would need above"
-        f" {units.grouped(needed)} (it has {units.count(limit.maximum)}, {units.grouped(_files_left(limit))}{error} left)"
+        f" {units.grouped(needed)} ({has})"
     )
 
 
