@@ -58,10 +58,10 @@ EXAMPLES = (
     ("sudo tcptop who --state close_wait,fin_wait2 --port 8080 --top 10", "who leaves them half closed"),
 )
 
-NO_LOOK = "nobody asked for the sockets when this was recorded; record --who keeps looks"
+NO_LOOK = "this recording has no list of its sockets; tcptop record --who keeps one"
 MAX_SEARCHED = 1000
 """Maximum number of samples that are searched for a look, before the chosen samples and after them."""
-NO_LOOK_NEAR = f"no look at the sockets here, nor in {MAX_SEARCHED} samples before and after; --json prints each look"
+NO_LOOK_NEAR = f"no list of the sockets here, nor in {MAX_SEARCHED} samples before and after; --json prints each list"
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -242,5 +242,5 @@ def _no_look(recording: Recording, chosen: range) -> str:
         for index in islice(indices, MAX_SEARCHED):
             taken_at = utc_text(recording.taken_at_unix_s(index))
             if taken_at is not None and recording.snapshot(index).socket_table.value is not None:
-                return f"no look at the sockets in this sample, but in {side} one: who -r FILE --at {taken_at}"
+                return f"no list of the sockets in this sample, but in {side} one: who -r FILE --at {taken_at}"
     return NO_LOOK if max(len(before), len(after)) <= MAX_SEARCHED else NO_LOOK_NEAR

@@ -294,5 +294,5 @@ def limit_label(name: LimitName) -> str:
 
 def look_needed_text(live: bool) -> str:
     """Says that only a look at the sockets tells a figure, and how to get a look; of a saved tree, how to keep one."""
-    how = "(W, tcptop who)" if live else "(this saved tree has none; tcptop record --who keeps one)"
+    how = "(W, tcptop who)" if live else "(this saved tree has no list of them; tcptop record --who keeps one)"
     return f"only a look at the sockets tells {how}"

@@ -369,13 +369,13 @@ def _explain_error(error: OSError, is_live: bool) -> tuple[ReadState, str]:
     """The state of a reading that failed with `error`, and a line that gives the reason."""
     text = printable(error.strerror or str(error))
     if not is_live and error.errno in (errno.ENOENT, errno.ENOTDIR):
-        return "missing", "this saved tree has no look at the sockets; tcptop record --who keeps looks"
+        return "missing", "this saved tree has no list of its sockets; tcptop record --who keeps one"
     if error.errno == errno.ENOENT:
         return "missing", "the kernel tells no sockets: its module tcp_diag is not there, or may not be loaded"
     if error.errno in NO_NETLINK:
         return "refused", f"the kernel tells no sockets here (sock_diag): {text}"
     if not is_live:
-        return "failed", f"the look at the sockets in this saved tree cannot be read: {text}"
+        return "failed", f"the list of sockets in this saved tree cannot be read: {text}"
     return "failed", f"the kernel tells no sockets (sock_diag): {text}"
 
 

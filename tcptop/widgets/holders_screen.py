@@ -122,7 +122,7 @@ FOOT_KEY: KeyHint = ("i", "all verdicts", "verdicts")
 SINGLE_KEY: KeyHint = ("d", "single sockets", "sockets")
 ASKING = "asking the kernel for its sockets …"
 PAUSED = "paused: SPACE asks the kernel for its sockets"
-NOT_RECORDED = "no look at the sockets in this sample; record --who takes them"
+NOT_RECORDED = "this sample has no list of the sockets; tcptop record --who keeps one"
 
 
 class TableChoice(NamedTuple):
@@ -275,7 +275,10 @@ class HoldersPane(ScrollPane):
             self._find_rows(holders)
             below_rows = room - 2 - max(1, len(self._rows))
             foot = foot_lines(holders, columns, max(max(0, room - 1) // FOOT_SHARE, below_rows), again)
-            drawn = [*self._table(holders, columns, room - len(foot)), *foot]
+            table = self._table(holders, columns, room - len(foot))
+            gap = [EMPTY_LINE] if foot and len(table) + len(foot) < room else []
+            drawn = [*table, *gap, *foot]
+            drawn += [EMPTY_LINE] * (room - len(drawn))
             is_cut = len(foot) < len(sum_lines(holders, columns)) + len(verdict_lines(holders, columns, again))
             keys = self._table_keys(is_cut)
         return [*drawn, key_line(columns, keys)] if with_keys else drawn
@@ -298,7 +301,7 @@ class HoldersPane(ScrollPane):
 
     def _page(self, holders: Holders, row: HolderRow | None, single: SingleSockets, columns: int) -> Sequence[Line]:
         if row is None:
-            return paragraph(f"{self._opened_name} has no socket in this look", columns, "text", WARNING)
+            return paragraph(f"{self._opened_name} has no socket in this list", columns, "text", WARNING)
         lines = holder_page(holders, row, columns, single)
         if self._seeks_single:
             self._seeks_single = False
@@ -343,7 +346,7 @@ class HoldersPane(ScrollPane):
         self._move_to(self._cursor)
 
     def _table(self, holders: Holders, columns: int, height: int) -> list[Line]:
-        """The headings and the visible rows, followed by empty lines up to the given height."""
+        """The headings and the visible rows, in at most `height` lines."""
         layout, self._hidden, self._skipped = lay_out(
             self.choice.by, self.choice.sort, columns, self._needless, self._telling, self._skipped
         )
@@ -362,7 +365,7 @@ class HoldersPane(ScrollPane):
         if not self._rows:
             why = f"no row has {self.choice.text!r}: / changes it" if self.choice.text else "there is no TCP socket"
             lines += paragraph(why, columns, "dim")
-        return [*lines[:height], *[EMPTY_LINE] * (height - len(lines))]
+        return lines[:height]
 
     def _cells(self, row: HolderRow, layout: Layout, total_bytes: float, is_at_most: bool) -> list[str]:
         titles = layout.titles

@@ -241,7 +241,7 @@ def test_a_state_without_a_count_says_why(kernel: str, phase: str) -> None:
     of = states(ledger(kernel, phase))
     for name in ("LISTEN", "CLOSE_WAIT", "FIN_WAIT2 (open)"):
         assert of[name].count is None
-        assert of[name].note.endswith("(this saved tree has none; tcptop record --who keeps one)")
+        assert of[name].note.endswith("(this saved tree has no list of them; tcptop record --who keeps one)")
     assert of["FIN_WAIT2 (closed)"].count is None
     assert "TIME_WAIT" in of["FIN_WAIT2 (closed)"].note
     for state in of.values():

@@ -1969,7 +1969,7 @@ def test_a_plan_without_a_look_says_what_it_leaves_out(run: Run) -> None:
     text_of_remarks = " ".join(output.split())
     assert (
         "nofile, local ports to one peer and accept queues are not in the plan: only a look at the sockets tells"
-        " (this saved tree has none; tcptop record --who keeps one)." in text_of_remarks
+        " (this saved tree has no list of them; tcptop record --who keeps one)." in text_of_remarks
     )
     assert "a look found" not in output
 

@@ -237,7 +237,8 @@ def test_the_report_has_the_look_of_a_tree(machine: Path, capsys: pytest.Capture
 
 def test_a_tree_without_a_look_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     root = tree("6.1-4n", "established")
-    assert "saved tree has no look at the sockets; tcptop record --who" in refusal(capsys, "who", "--root", root)
+    reason = refusal(capsys, "who", "--root", root)
+    assert "saved tree has no list of its sockets; tcptop record --who keeps one" in reason
     report = json.loads(run(capsys, "--root", root, "--json", "--who"))
     assert report["holders"] is None
     assert report["sources"]["socket_table"]["state"] == "missing"

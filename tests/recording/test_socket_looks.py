@@ -113,7 +113,7 @@ def test_a_recording_without_looks_says_so(tmp_path: Path, capsys: pytest.Captur
     with pytest.raises(SystemExit) as ended:
         main(["who", "-r", str(tmp_path / "file")])
     assert ended.value.code == 1
-    assert "record --who keeps looks" in capsys.readouterr().err
+    assert "record --who keeps one" in capsys.readouterr().err
 
 
 def add_sample(file: Path, root: Path, taken_at_unix_s: float, has_look: bool) -> None:

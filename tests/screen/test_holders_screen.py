@@ -672,6 +672,36 @@ async def test_descriptors_above_the_limit_take_none_of_it(
         assert text in " ".join(screen_text(app).split())
 
 
+@pytest.mark.parametrize("size", [(120, 40), (200, 60)], ids=str)
+async def test_the_verdicts_stand_below_the_last_row_of_a_short_table(tmp_path: Path, size: tuple[int, int]) -> None:
+    full = listen(8080, 301, 300, 199, 10), group("whole:10", 60), process(10, "sleeper")
+    async with tree_app(made_tree(tmp_path, net(alloc=61), *full)).run_test(size=size) as pilot:
+        lines = shown(await open_holders(pilot))
+    last_row = max(
+        at for at, line in enumerate(lines) if " :8080 " in line and line.split()[1] in ("ESTABLISHED", "LISTEN")
+    )
+    assert not lines[last_row + 1].strip()
+    assert "accept queue 301 of 300, FULL" in lines[last_row + 2]
+    end = next(at for at, line in enumerate(lines) if at > last_row + 1 and not line.strip())
+    assert "iB" in " ".join(lines[last_row + 2 : end])
+    assert not "".join(lines[end:-1]).strip()
+    assert "ESC close" in lines[-1]
+
+
+async def test_the_verdicts_of_a_long_table_stay_at_the_bottom(tmp_path: Path) -> None:
+    many = [line for pid in range(10, 90) for line in (group(f"whole:{pid}", 60, port=pid), process(pid, "worker"))]
+    full = listen(8080, 301, 300, 199, 10)
+    async with tree_app(made_tree(tmp_path, net(alloc=5_000), full, *many)).run_test(size=(120, 40)) as pilot:
+        app = await open_holders(pilot)
+        for key in ("end", "home"):
+            await pilot.press(key)
+            await pilot.pause()
+            lines = shown(app)
+            [verdict] = [at for at, line in enumerate(lines) if "FULL" in line]
+            assert "worker[" in lines[verdict - 1]
+            assert all(line.strip() for line in lines)
+
+
 async def test_the_foot_in_full_has_every_verdict_and_sum(folder: Path) -> None:
     async with tree_app(folder).run_test(size=(80, 24)) as pilot:
         app = await open_holders(pilot)
@@ -698,7 +728,7 @@ async def test_a_recording_without_a_look_names_the_command(tmp_path: Path) -> N
         app = await wait_for_replay(pilot)
         await pilot.press("W")
         await pilot.pause()
-        assert "record --who takes them" in " ".join(shown(app)[:3])
+        assert "record --who keeps one" in " ".join(shown(app)[:3])
 
 
 async def test_a_recording_shows_its_look(tmp_path: Path) -> None:

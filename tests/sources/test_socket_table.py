@@ -111,7 +111,7 @@ def test_more_lines_than_any_look_has() -> None:
         (errno.EPERM, True, "refused", "the kernel tells no sockets here"),
         (errno.EAFNOSUPPORT, True, "refused", "the kernel tells no sockets here"),
         (errno.EBUSY, True, "failed", "(sock_diag)"),
-        (errno.ENOENT, False, "missing", "record --who keeps looks"),
+        (errno.ENOENT, False, "missing", "record --who keeps one"),
     ],
 )
 def test_an_error_has_a_reason(number: int, live: bool, state: str, words: str) -> None:
