@@ -162,10 +162,25 @@ FIGURE_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "growth",
         "The change of TCP's memory, and of the sockets beside it, per second: the average over the last half minute.",
-        "The growth of a limit is over minutes, and Δ/s of a cache over five seconds. `steady`: less than 0.001 % a"
-        " second.",
+        "N/s beside sockets is their net growth, opened less closed: 0 where as many close as open, however many"
+        " connections a second that is. The growth of a limit is over minutes, and Δ/s of a cache over five seconds."
+        " `steady`: less than 0.001 % a second.",
         "tcptop, from samples and the times between them",
-        ("rate", "per second", "steady", "trend", "over 30 s", "/s", "B/s", "KiB/s", "MiB/s", "GiB/s", "k/s", "M/s"),
+        (
+            "rate",
+            "net growth",
+            "per second",
+            "steady",
+            "trend",
+            "over 30 s",
+            "/s",
+            "B/s",
+            "KiB/s",
+            "MiB/s",
+            "GiB/s",
+            "k/s",
+            "M/s",
+        ),
     ),
     Entry(
         "idle",
@@ -484,10 +499,10 @@ SLAB_ENTRIES: tuple[Entry, ...] = (
     ),
     Entry(
         "obj_cgroup vectors",
-        "One array for each slab of an accounted cache: for each object, 8 bytes that say which memory cgroup pays.",
-        "Accounted is a cache whose objects are charged to memory cgroups, such as TCP. The bar calls them memcg,"
-        " for short, or counts them in `+N more` if they are small. They exist only where memory cgroups are or were"
-        " in use.",
+        "The kernel's notes of who pays: beside each slab of an accounted cache, 8 bytes for each of its objects.",
+        "They point at the memory cgroup (a container or a service) to which the object is charged. Accounted is a"
+        " cache whose objects are charged to memory cgroups, such as TCP. The bar calls them memcg, for short, or"
+        " counts them in `+N more` if they are small. They exist only where memory cgroups are or were in use.",
         "mm/slub.c, alloc_slab_obj_exts(); struct slabobj_ext",
         ("memcg", "vector", "obj_cgroup", "memcg vector", "accounted"),
     ),
@@ -656,13 +671,13 @@ OBJECT_ENTRIES: tuple[Entry, ...] = (
         ("partial", "partly full", "full slabs"),
     ),
     Entry(
-        "on CPUs",
+        "held by CPUs",
         "Slabs and free objects that a CPU has taken for itself, so that it needs no lock for its next object.",
         "slabinfo counts these free objects as active, so that ACTIVE may be too high by them, and idle memory too"
         " low. How many are free is not shown: at most as many as fit on the lists of all CPUs, and of TCP's and"
         " TCPv6's caches, at most the active objects beyond the number of sockets.",
         "/sys/kernel/slab/*/cpu_slabs and cpu_partial; mm/slub.c, struct kmem_cache_cpu",
-        ("held by a CPU", "held by CPUs", "CPUs' lists", "lists of CPUs", "per-CPU", "per CPU", "CPU list"),
+        ("held by a CPU", "on CPUs", "CPUs' lists", "lists of CPUs", "per-CPU", "per CPU", "CPU list"),
     ),
     Entry(
         "flags",
@@ -1268,11 +1283,12 @@ LIMIT_ENTRIES: tuple[Entry, ...] = (
 HOLDER_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "look",
-        "One question to the kernel for every TCP socket; only W, tcptop who and the option --who ask it.",
-        "The answer is added up while it passes. The next look comes 200 times as long after it as it took; SPACE looks"
-        " at once.",
+        "One reading of the list of all TCP sockets, for which the kernel is asked, as ss does.",
+        "The counts in /proc have neither owners nor all states; a look has both. Only W, tcptop who and the option"
+        " --who take one. The answer is added up while it passes. The next look comes 200 times as long after it as it"
+        " took; SPACE looks at once.",
         "net/ipv4/inet_diag.c, inet_diag_dump_icsk()",
-        ("looked", "looks", "who", "who holds it"),
+        ("looked", "a look", "who", "who holds it"),
     ),
     Entry(
         "verdict",
@@ -1907,7 +1923,8 @@ SIGN_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "+1 more",
         "What is left out, since there is no space: parts of a bar's legend, or alarms below the last line of Limits.",
-        "Enter on the pane shows all, and so does scrolling.",
+        "All parts of a socket stand in the first lines of key i, on any pane. ENTER on the pane of Limits shows all"
+        " limits, and scrolling it does, too.",
         "tcptop",
         ("+1 more alarm", "more alarms", "left out", *(f"+{number} more" for number in range(2, 20))),
     ),
@@ -2209,7 +2226,22 @@ def find_phrase(phrase: str) -> tuple[Entry, ...]:
 
 
 def _entries_in_phrase(words: Sequence[str]) -> tuple[Entry, ...]:
-    return find_entries(" ".join(words)) if len(words) > 1 or words[0].lower() not in FILLERS else ()
+    if len(words) == 1:
+        return find_entries(words[0]) if words[0].lower() not in FILLERS else ()
+    return find_entries(" ".join(words)) or _entries_with_sign().get(tuple(map(fold_word, words)), ())
+
+
+@cache
+def _entries_with_sign() -> dict[tuple[str, ...], tuple[Entry, ...]]:
+    """Maps the beginnings of names that end in a sign, such as `counter ±` of `counter ± 8.0 MiB`, to their entries."""
+    found: dict[tuple[str, ...], dict[str, Entry]] = {}
+    for entry in ENTRIES:
+        for name in (entry.word, *entry.other_names):
+            words = WORD_OF_PHRASE.findall(name)
+            for end in range(2, len(words)):
+                if not any(character.isalnum() for character in words[end - 1]):
+                    found.setdefault(tuple(map(fold_word, words[:end])), {})[entry.word] = entry
+    return {words: tuple(entries.values()) for words, entries in found.items()}
 
 
 def known_words() -> dict[str, str]:

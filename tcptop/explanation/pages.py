@@ -126,6 +126,8 @@ OF_AVERAGE = ("average now", "one more socket")
 SYSCTL = re.compile(r"^(?:sysctl )?(?:/proc/sys/(?:\w+/)*|(?:net|fs|vm|kernel)\.(?:\w+\.)*)")
 """Prefix of the name of a kernel setting: `net.ipv4.` or `/proc/sys/net/ipv4/`."""
 BTF_FILE = "/sys/kernel/btf/vmlinux"
+PAGE_NAME = re.compile(r"^(?:the )?(?:page (?:of |on )?(?:the )?(.+)|(.+) page)$", re.IGNORECASE)
+"""Matches the name of a page with the word `page` before or behind it."""
 MIN_BEGINNING = 3
 """Letters that a text must have before the names that begin with it are listed as similar."""
 MARKS = "*▾▴^"
@@ -202,6 +204,9 @@ def explain_word(ledger: Ledger, word: str) -> Page | None:
     name of a page, of an object, or of a member of a struct.
     """
     word = SYSCTL.sub("", word) or word
+    named = PAGE_NAME.match(word)
+    if named and not find_entries(word) and (page := find_page(ledger, named[1] or named[2])):
+        return page
     name = ASCII_SORT_MARK.sub("", word).rstrip(MARKS) or word
     page = find_page(ledger, name) or _page_of_any_label(ledger, name)
     meanings = find_entries(word) or find_entries(name)

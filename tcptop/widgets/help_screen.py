@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import ClassVar
 
 from textual.screen import ModalScreen
 
@@ -27,7 +28,7 @@ PANES: tuple[tuple[str, str], ...] = (
     ("Free blocks", "the free memory for slabs: free_area by order and migrate type"),
 )
 """The panes of the screen, each with what it shows."""
-WORDS_HINT = "Here, i: what a socket is made of; /: any word or sign, as tcptop explain [--root DIR] WORD."
+WORDS_HINT = "In this help, i: what a socket is made of; /: any word, as tcptop explain [--root DIR] WORD."
 RATES_HINT = "Graphs, rates and growth change every 5 s; TCP's growth is that of the last half minute."
 
 OTHER_KEYS: tuple[tuple[str, str], ...] = (
@@ -67,13 +68,17 @@ class HelpPane(ScrollPane):
     HelpPane { width: 96; max-width: 100%; height: 90%; border: round $secondary; background: $surface; }
     """
 
+    OPENS_PAGES: ClassVar[bool] = True
+    """True if `i` and `/` open the explanation pages."""
+
     def __init__(self, keys: KeyGroups = ()) -> None:
         super().__init__(id="help")
         self._keys = tuple(keys)
 
     def title(self, ledger: Ledger, choices: Choices) -> str:  # noqa: ARG002
-        """The title of the help."""
-        return f"Help ─ {'any key that does not scroll' if self.position else 'any key'} closes"
+        """The title of the help, with what its keys do."""
+        keys = [*(["↑ ↓ scroll"] if self.position else []), *(["i / explain"] if self.OPENS_PAGES else [])]
+        return f"Help ─ {', '.join([*keys, 'any other key closes' if keys else 'any key closes'])}"
 
     def content(self, ledger: Ledger, choices: Choices, columns: int) -> Content:  # noqa: ARG002
         """An empty head, and a body with the purpose of each pane, the keys and the columns."""
@@ -81,7 +86,7 @@ class HelpPane(ScrollPane):
         for name, text in PANES:
             lines += fact_lines(name, text, columns, PANE_WIDTH, "accent")
         lines += [line for text in (RATES_HINT, WORDS_HINT) for line in paragraph(f" {text}", columns - 1, "dim")]
-        lines += [(), (("Keys", "head"),)]
+        lines += [(), (("Keys of the main screen", "head"),)]
         for group, entries in (("Move", OTHER_KEYS), *self._keys):
             for number, (key, text) in enumerate(entries):
                 name = f" {'' if number else group:<{GROUP_WIDTH}}"
@@ -97,6 +102,8 @@ class HelpPane(ScrollPane):
 
 class HoldersHelpPane(HelpPane):
     """Pane with the help about the table of who holds the sockets."""
+
+    OPENS_PAGES = False
 
     def content(self, ledger: Ledger, choices: Choices, columns: int) -> Content:  # noqa: ARG002
         """An empty head, and a body with the keys, the signs and the columns of the table."""

@@ -93,7 +93,9 @@ def test_an_answer_says_whether_it_is_about_this_machine_or_a_saved_tree(tmp_pat
         ("one slab", "one slab", "a bar of one slab"),
         ("one object", "one object", "a map of its struct"),
         ("partly full", "partly used", "free ones"),
-        ("held by CPUs", "on CPUs", "taken for itself"),
+        ("on CPUs", "held by CPUs", "taken for itself"),
+        ("look", "look", "as ss does"),
+        ("net growth", "growth", "opened less closed"),
         ("after reserves", "RAM available", "less than the free memory"),
     ],
 )

@@ -193,7 +193,7 @@ def test_an_impossible_attribute_is_in_doubt_and_in_no_figure(
     assert words in fact(page, "in doubt")
     assert fact(page, "slab share") == before
     if attribute in ("slabs", "total_objects", "partial", "cpu_slabs"):
-        assert " on CPUs, " not in page
+        assert " held by CPUs" not in page
     else:
         assert fact(page, "struct").startswith("not known")
 

@@ -520,6 +520,12 @@ async def test_any_other_key_closes_the_help() -> None:
     """The keys have the effect that the title of the help promises."""
     async with tree_app(tree("6.1-4n")).run_test(size=MIDDLE) as pilot:
         app = await wait_for_app(pilot)
+        await pilot.press("h")
+        await pilot.pause()
+        pane = app.screen.query_one(HelpPane)
+        assert "↑ ↓ scroll, i / explain, any other key closes" in pane._titles[0]
+        assert "In this help, i: " in " ".join(" ".join(drawn_lines(pane)).split())
+        await pilot.press("escape")
         for key in ("escape", "question_mark", "h", "H", "f1", "q", "enter", "space", "m", "1", "x"):
             await pilot.press("h")
             assert isinstance(app.screen, HelpScreen), key

@@ -168,6 +168,23 @@ def test_the_first_entry_of_a_text_on_the_screen(phrase: str, word: str) -> None
     assert text_of(page.lines(recorded_ledger(), 100)[0]).strip() == word
 
 
+@pytest.mark.parametrize("phrase", ["counter ±", "counter ± 8.0 MiB"])
+def test_a_name_with_a_sign_has_no_entry_of_its_first_word_alone(phrase: str) -> None:
+    page = explain_word(recorded_ledger(), phrase)
+    assert page is not None
+    lines = page.lines(recorded_ledger(), 100)
+    heads = [text_of(line).strip() for line in lines if line and line[0][1] == "head"]
+    assert heads == ["error of the counter"]
+
+
+@pytest.mark.parametrize("phrase", ["page {}", "the page of {}", "{} page", "Page {}"])
+def test_a_page_is_found_with_the_word_page_beside_its_name(phrase: str) -> None:
+    for each in PAGES:
+        found = explain_word(recorded_ledger(), phrase.format(each.name))
+        assert found is not None
+        assert found.title == each.title
+
+
 @pytest.mark.parametrize(
     "phrase", ["nonsense of the world", "the", "and", "in all", "with no 5", "flurbs frobnicate now"]
 )
@@ -207,7 +224,9 @@ def phrases_in(text: str) -> Iterator[str]:
         ("half client side, average buffers", "average buffers"),
         ("earlier average", "earlier average"),
         ("partly full", "partly used"),
-        ("held by CPUs", "on CPUs"),
+        ("held by CPUs", "held by CPUs"),
+        ("on CPUs", "held by CPUs"),
+        ("net growth", "growth"),
         ("idle", "idle"),
         ("332 B idle", "idle"),
         ("all netns ≤ 30", "all netns"),
