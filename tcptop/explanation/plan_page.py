@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from math import ceil
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from tcptop.explanation.limit_texts import (
     FULL,
@@ -76,6 +76,7 @@ MAX_SHOWN_CONNECTIONS = 1_000_000_000
 EDGE_WORDS: Mapping[LimitVerdict, str] = {"fits": "JUST FITS", "unknown": "MAY BE FULL"}
 """Words for the state `full` of a limit that the plan does not certainly exceed."""
 NOT_COUNTED = "uncounted"
+VECTORS = f"{CGROUP_VECTORS.label} vectors"
 MIN_SPREAD_SOCKETS = 200
 """Smallest number of present sockets from whose spread over the nodes that of more sockets is foretold without a
 remark."""
@@ -128,7 +129,7 @@ def plan_page(
             *comparison_lines(ledger, plan, columns, is_form=True),
         ],
         sysctl_lines(plan, columns),
-        [*_bars(plan, columns), *_action_lines(ledger, plan, columns)],
+        [*_bars(ledger, plan, columns), *_action_lines(ledger, plan, columns)],
         sum_lines(plan, columns),
         part_lines(plan, columns),
         node_lines(plan, columns),
@@ -313,24 +314,28 @@ def _nofile_stops(ledger: Ledger, plan: Plan, first: PlanLimit) -> str:
 
 
 def sum_lines(plan: Plan, columns: int, sign: Signs = str) -> list[Line]:
-    """The bytes of one connection and of all connections, and the number of connections that fit into memory."""
-    return paragraph(sign(_sum_text(plan)), columns - 1, "text")
-
-
-def _sum_text(plan: Plan) -> str:
+    """The bytes of one connection and of all connections."""
     each = plan.bytes_per_connection
     one = units.UNKNOWN if each is None else _plan_bytes(plan, each)
+    assumed = f"{SIDE_WORDS[plan.request.side]}, {assumption_text(plan)}"
+    text = f"{one} per connection, {total_text(plan)} in all: {assumed}."
+    return paragraph(sign(text), columns - 1, "text")
+
+
+def _reclaim_text(plan: Plan) -> str:
+    """The number of connections that fit into free memory alone, and what FITS MORE of memory counts besides."""
     memory = next((limit for limit in plan.limits if limit.name == "memory"), None)
     fit = units.UNKNOWN if memory is None else _connections_range(memory)
     is_known = plan.connections_before_reclaim is not None
     at_most = "≤ " if plan.high_bytes is None and is_known else ""
     sign = "≥ " if " to " in fit and is_known else at_most
     before = f"{sign}{units.rough_count(plan.connections_before_reclaim, up=bool(at_most))}"
-    assumed = f"{SIDE_WORDS[plan.request.side]}, {assumption_text(plan)}"
-    holds = f"{before} more without reclaim (free memory alone), {fit} with it (page cache is given up)"
-    if before == fit != units.UNKNOWN:
-        holds = f"{fit} more, no reclaim needed"
-    return f"{one} per connection, {total_text(plan)} in all. Memory holds {holds}: {assumed}."
+    with_reclaim = "FITS MORE of memory counts page cache as given up"
+    if not is_known:
+        return f"Reclaim: how many fit into free memory alone is not known; {with_reclaim}."
+    if before == fit:
+        return "Reclaim: free memory alone holds all that fit into memory."
+    return f"Reclaim: free memory alone holds {before} more; {with_reclaim}."
 
 
 def _full_bytes_text(plan: Plan) -> str:
@@ -376,7 +381,7 @@ def _has_no_buffers_now(plan: Plan) -> bool:
     return plan.request.buffer_bytes == "now" and bounds is not None and bounds.high == 0
 
 
-def _bars(plan: Plan, columns: int) -> list[Line]:
+def _bars(ledger: Ledger, plan: Plan, columns: int) -> list[Line]:
     """A bar for each limit: the present use, the plan, and what would stay free, each as a share of the limit.
 
     The limits with an alarm that the plan does not count come last, with their present use.
@@ -405,7 +410,8 @@ def _bars(plan: Plan, columns: int) -> list[Line]:
                 if piece[0]
             )
         )
-    notes = [f" {limit_label(limit.name)}: {note}" for limit in plan.limits if (note := _limit_note(limit))]
+    noted = ((limit, _limit_note(ledger, plan, limit)) for limit in plan.limits)
+    notes = [f" {limit_label(limit.name)}: {note}" for limit, note in noted if note]
     return [*lines, *(line for note in notes for line in paragraph(note, columns - 1, "dim"))]
 
 
@@ -531,7 +537,9 @@ def part_lines(plan: Plan, columns: int, sign: Signs = str) -> list[Line]:
     """A table of the planned objects, and the objects whose size is unknown."""
     rows = [TableRow(_part_cells(part)) for part in plan.parts]
     rows.append(TableRow(("total", "", "", "", total_text(plan))))
-    unknown = [line for name in plan.missing for line in paragraph(f" not known: {name}", columns - 1, "text")]
+    unknown = [
+        line for name in plan.missing for line in paragraph(f" not known: {_in_words(name)}", columns - 1, "text")
+    ]
     return [*table_lines(PART_HEADINGS, _with_signs(rows, sign), columns, " "), *unknown]
 
 
@@ -543,7 +551,7 @@ def _part_cells(part: PlanPart) -> tuple[str, str, str, str, str]:
     up = True if is_size_bound else None
     size = units.size(each, up) if is_buffers else f"{units.exact_bytes(each, up)} B"
     return (
-        part.object.removeprefix("struct "),
+        _in_words(part.object.removeprefix("struct ")),
         f"{part.cache} or {_last_part(part.high_cache)}" if part.high_cache else part.cache or "",
         units.count(max(1, round(part.count)))
         if part.bytes or is_buffers
@@ -605,7 +613,7 @@ def node_lines(plan: Plan, columns: int, sign: Signs = str) -> list[Line]:
     lines = table_lines(NODE_HEADINGS, _with_signs(rows, sign), columns)
     if full := _full_bytes_text(plan):
         usable = "USABLE less TIME_WAIT" if plan.mini_sockets else "USABLE"
-        text = f" FITS MORE: {usable}, divided by {full}, as if all of it were in use."
+        text = f" FITS MORE: {usable}, divided by {full}, as if all of it were in use: {_sharing_text(plan)} then."
         lines += paragraph(sign(text), columns - 1, "dim")
     number = plan.spread_sockets
     if number is not None and number < MIN_SPREAD_SOCKETS:
@@ -624,7 +632,7 @@ def _node_fits_text(node: PlanNode, is_at_most: bool) -> str:
     return f"{sign}{units.rough_count(node.connections, up=is_at_most)}"
 
 
-def limit_lines(plan: Plan, columns: int, sign: Signs = str) -> list[Line]:
+def limit_lines(ledger: Ledger, plan: Plan, columns: int, sign: Signs = str) -> list[Line]:
     """A table of the limits, with the notes on figures that are unknown.
 
     The limits with an alarm that the plan does not count come last, with their present use.
@@ -640,7 +648,7 @@ def limit_lines(plan: Plan, columns: int, sign: Signs = str) -> list[Line]:
                 _connections(limit),
             ),
             state_word(limit),
-            _limit_note(limit),
+            sign(_limit_note(ledger, plan, limit)),
         )
         for limit in plan.limits
     ]
@@ -729,11 +737,35 @@ def _connections_range(limit: PlanLimit) -> str:
     return f"{least} to {most}" if is_range else _connections(limit)
 
 
-def _limit_note(limit: PlanLimit) -> str:
-    """The note on a limit; for memory, also the range of what fits if the buffers are a range."""
-    because = "parts are ranges" if limit.other_parts_are_ranges else "buffers are a range"
+def _limit_note(ledger: Ledger, plan: Plan, limit: PlanLimit) -> str:
+    """The note on a limit; for memory, also the range of what fits if the buffers are a range.
+
+    If memory is the first limit of the verdict, the verdict has this range.
+    """
+    notes: list[str] = []
     fits = _connections_range(limit) if limit.name == "memory" else ""
-    return "; ".join(filter(None, (f"fits {fits} more: {because}" if " to " in fits else "", limit.note)))
+    if " to " in fits:
+        because = "parts are ranges" if limit.other_parts_are_ranges else "buffers are a range"
+        is_said = plan.verdict != "cannot say" and limit is _first(plan)
+        notes.append(because if is_said else f"fits {fits} more: {because}")
+    if limit.name == TIME_WAIT_LIMIT and plan.mini_sockets < plan.request.time_wait:
+        notes.append(f"room for {units.count(plan.mini_sockets)} of {units.count(plan.request.time_wait)}")
+    error, is_range = ledger.sockets.buffer_error_bytes, limit.takes != limit.high_takes
+    if (
+        limit.name == "tcp_mem"
+        and is_range
+        and ledger.sockets.buffers_within_error
+        and limit.used is not None
+        and error
+    ):
+        most = units.size(limit.used + error, True)
+        notes.append(f"USED is the counter that the kernel compares; the buffers are ≤ {most}, so TAKES is a range")
+    return "; ".join(filter(None, (*notes, _in_words(limit.note))))
+
+
+def _in_words(text: str) -> str:
+    """A text with the name of vectors of memory cgroups as on the main screen."""
+    return text.replace(CGROUP_VECTORS.struct, VECTORS)
 
 
 def _after(limit: PlanLimit) -> str:
@@ -818,15 +850,18 @@ def _nr_open_text(plan: Plan) -> str:
     return f" fs.nr_open, the most that it can be, is {units.grouped(plan.nr_open)}, {verdict}."
 
 
-def remarks(ledger: Ledger, plan: Plan, is_form: bool = False) -> Iterator[str]:
+def remarks(ledger: Ledger, plan: Plan, is_form: bool = False, is_page: bool = False) -> Iterator[str]:
     """Yields remarks on questions that the plan leaves open, each remark in one or two sentences.
 
-    If `is_form` is true, the remarks name the fields of the form instead of the options of the command.
+    If `is_form` is true, the remarks name the fields of the form instead of the options of the command. If `is_page` is
+    true, they leave out what stands above them on the page.
     """
     request, full = plan.request, _full_bytes_text(plan)
-    if full:
+    yield _reclaim_text(plan)
+    if full and not (is_page and len(plan.nodes or ()) > 1):
         yield f"What fits into memory is counted at {full} per connection: {_sharing_text(plan)} then."
-    for text in (main_screen_text(ledger, plan), memory_use_text(ledger, "full")):
+    said = _comparison(ledger, plan, is_form) if is_page else None
+    for text in (main_screen_text(ledger, plan, said), memory_use_text(ledger, "full")):
         if text:
             yield text
     on_ports = request.outgoing + request._replace(time_wait=plan.mini_sockets).outgoing_time_wait
@@ -838,7 +873,8 @@ def remarks(ledger: Ledger, plan: Plan, is_form: bool = False) -> Iterator[str]:
             f" these need at least {units.grouped(pairs)} such pairs."
         )
     elif _finds_no_port(plan):
-        yield NO_PORT_REMARK
+        if not is_page:
+            yield NO_PORT_REMARK
     elif request.outgoing and plan.ports is None:
         yield (
             f"Ports: ip_local_port_range {plan.ports_unknown_because}; each pair of a local and a peer's address has"
@@ -852,7 +888,8 @@ def remarks(ledger: Ledger, plan: Plan, is_form: bool = False) -> Iterator[str]:
     )
     found = look_text(ledger, plan)
     needs_look = look_needed_text(ledger.live).replace("(W", "(plan --who, W")
-    yield f"{found[0].upper()}{found[1:]}." if found else f"{NO_LOOK_REMARK}: {needs_look}."
+    if not (found and is_page):
+        yield f"{found[0].upper()}{found[1:]}." if found else f"{NO_LOOK_REMARK}: {needs_look}."
     if any(sysctl.name == "net.ipv4.tcp_mem" for sysctl in plan.sysctls):
         yield "tcp_mem: above its second value windows shrink. It is in pages."
     if request.time_wait:
@@ -943,11 +980,29 @@ def _most_charge(plan: Plan) -> float | None:
     return None if row is None or row.high_takes is None else row.high_takes / plan.request.sockets
 
 
-def main_screen_text(ledger: Ledger, plan: Plan) -> str:
+def _bind_buckets_text(plan: Plan, memory: PlanLimit | None) -> str:
+    """The bind buckets that the main screen counts, and whether as many planned clients as fit share some."""
+    fits = (
+        None if memory is None else memory.connections if memory.high_connections is None else memory.high_connections
+    )
+    shares = plan.request._replace(connections=fits or 0).outgoing > LAST_PORT
+    return f"a bind bucket for each client{' (planned clients share ports)' if shares else ''}"
+
+
+class Comparison(NamedTuple):
+    """The line below the verdict that compares what fits into memory with the number of the main screen."""
+
+    text: str
+    has_bytes: bool
+    """True if the line also has the bytes of a socket."""
+
+
+def main_screen_text(ledger: Ledger, plan: Plan, said: Comparison | None = None) -> str:
     """The number of sockets that fit into memory according to the main screen, with the assumptions behind the number.
 
     The text ends with the assumptions of the plan, so that the user can compare them with those of the main screen. The
-    text is empty if the main screen does not show the number of sockets that fit.
+    figures that `said` has are left out. The text is empty if the main screen does not show the number of sockets that
+    fit.
     """
     headroom, each = ledger.headroom["full"], _socket_bytes(plan)
     if headroom.sockets is None or headroom.bytes_per_socket is None or each is None:
@@ -959,48 +1014,65 @@ def main_screen_text(ledger: Ledger, plan: Plan) -> str:
         why = " That is less, since sockets that share a local port share its bind bucket."
     is_partial = headroom.buffer_bytes is None
     assumed = "half client side, buffers not known" if is_partial else headroom_assumption(headroom)
-    least = (
-        "obj_cgroup vectors and buffers at their least"
-        if headroom.high_buffer_bytes
-        else "obj_cgroup vectors at their least"
+    least = [VECTORS]
+    least += ["objects of unknown size"] if any(part.high_cache for part in plan.parts) else []
+    least += ["buffers"] if headroom.high_buffer_bytes else []
+    memory = next((limit for limit in plan.limits if limit.name == "memory"), None)
+    without_error = ", free memory without its error" if memory is not None and memory.used_error else ""
+    counts = (
+        f"{assumed}; {' and '.join(filter(None, (', '.join(least[:-1]), least[-1])))} at their least{without_error},"
+        f" {_bind_buckets_text(plan, memory)}; no TIME_WAIT, epoll, conntrack, kTLS"
     )
-    return (
-        f"Main screen: memory for {memory_fits_text(headroom)} more at"
-        f" {socket_bytes_text(headroom)} each ({assumed}; {least}, one own local port for each client;"
-        f" no TIME_WAIT, epoll, conntrack, kTLS). This plan: {_plan_bytes(plan, each)} a socket"
-        f" ({SIDE_WORDS[plan.request.side]}, {assumption_text(plan)};"
-        f" each {'known ' if plan.missing else ''}part at its upper bound).{why}"
+    planned = (
+        f"{SIDE_WORDS[plan.request.side]}, {assumption_text(plan)};"
+        f" each {'known ' if plan.missing else ''}part at its upper bound"
     )
+    if said is not None and said.has_bytes:
+        return f"Main screen: {counts}. This plan: {planned}.{why}"
+    at = f"at {socket_bytes_text(headroom)} each"
+    number = at if said is not None else f"memory for {memory_fits_text(headroom)} more {at}"
+    return f"Main screen: {number} ({counts}). This plan: {_plan_bytes(plan, each)} a socket ({planned}).{why}"
 
 
 def comparison_lines(ledger: Ledger, plan: Plan, columns: int, sign: Signs = str, is_form: bool = False) -> list[Line]:
     """The line below the verdict that compares the number of sockets that fit into memory with that of the main screen.
 
-    There is no such line if the numbers differ by at most MAX_SHARE_APART; the form, which begins as the main screen,
-    then has a short one if they look different.
+    See `_comparison`.
+    """
+    said = _comparison(ledger, plan, is_form)
+    return [] if said is None else paragraph(sign(said.text), columns - 1, "text" if said.has_bytes else "dim")
+
+
+def _comparison(ledger: Ledger, plan: Plan, is_form: bool) -> Comparison | None:
+    """Compares the number of sockets that fit into memory with that of the main screen, if memory is the first limit.
+
+    The result is None if the numbers differ by at most MAX_SHARE_APART; the form, which begins as the main screen, then
+    has a short one if they look different. With another first limit, a remark has the figures of the main screen.
     """
     headroom, each = ledger.headroom["full"], _socket_bytes(plan)
-    memory = next((limit for limit in plan.limits if limit.name == "memory"), None)
+    memory = _first(plan)
     if headroom.sockets is None or headroom.bytes_per_socket is None or each is None:
-        return []
-    if memory is None or memory.connections is None:
-        return []
+        return None
+    if memory is None or memory.name != "memory" or memory.connections is None:
+        return None
     high = memory.connections if memory.high_connections is None else memory.high_connections
     least, most = (number * plan.request.sockets // plan.request.connections for number in (memory.connections, high))
+    main = memory_fits_text(headroom)
     theirs = headroom.with_reclaim_low if memory_most_text(headroom) else headroom.sockets
     pairs = ((least, theirs or 0), (most, headroom.sockets))
     ours = _connections_range(memory._replace(connections=least, high_connections=most if most > least else None))
     if all(abs(one - other) <= MAX_SHARE_APART * other for one, other in pairs):
-        main = memory_fits_text(headroom)
         counted = ", ".join(_main_screen_counts(plan, memory, most)) if _begins_as_main_screen(ledger, plan) else ""
-        text = f"main screen: memory for {main} more, counting {counted}"
-        return paragraph(sign(text), columns - 1, "dim") if is_form and ours != main and counted else []
+        text = f"main screen: memory for {main} more, with {counted}"
+        return Comparison(text, False) if is_form and ours != main and counted else None
+    number = f" {ours} sockets," if plan.request.sockets != plan.request.connections else ""
+    if plan.verdict == "cannot say" and not number:
+        number = f" {ours},"
     text = (
-        f"memory: the main screen says {memory_fits_text(headroom)} more fit, half client side, at"
-        f" {socket_bytes_text(headroom)} each; this plan {ours}, {SIDE_WORDS[plan.request.side]}, at"
-        f" {_plan_bytes(plan, each)}"
+        f"memory: the main screen says {main} more fit, half client side, at {socket_bytes_text(headroom)} each;"
+        f" this plan{number or ':'} {SIDE_WORDS[plan.request.side]}, at {_plan_bytes(plan, each)}"
     )
-    return paragraph(sign(text), columns - 1, "text")
+    return Comparison(text, True)
 
 
 def _begins_as_main_screen(ledger: Ledger, plan: Plan) -> bool:
@@ -1018,9 +1090,9 @@ def _main_screen_counts(plan: Plan, memory: PlanLimit, sockets: int) -> Iterator
     """
     request, parts = plan.request, plan.parts
     if request._replace(connections=sockets).outgoing > LAST_PORT:
-        yield "a local port for each client (so many sockets share ports)"
+        yield _bind_buckets_text(plan, memory)
     if any(part.object == CGROUP_VECTORS.struct and part.bytes < part.high_bytes for part in parts):
-        yield "no obj_cgroup vectors"
+        yield f"no {VECTORS}"
     if any(part.high_cache for part in parts):
         yield "objects of unknown size at their least"
     extra = ((request.with_epoll, "epoll"), (request.with_conntrack, "conntrack"), (request.with_ktls, "kTLS"))
@@ -1046,12 +1118,8 @@ def _plan_bytes(plan: Plan, each: float) -> str:
 
 
 def remark_lines(ledger: Ledger, plan: Plan, columns: int, is_form: bool = False, sign: Signs = str) -> list[Line]:
-    """The remarks as paragraphs, without those that `port_lines` and `look_lines` show below the verdict."""
-    texts = [
-        remark
-        for remark in remarks(ledger, plan, is_form)
-        if remark != NO_PORT_REMARK and not remark.startswith(LOOK_FOUND.capitalize())
-    ]
+    """The remarks as paragraphs, without what stands above them on the page."""
+    texts = remarks(ledger, plan, is_form, is_page=True)
     return [line for text in texts for line in paragraph(f" {sign(text)}", columns - 1, "text")]
 
 
@@ -1076,7 +1144,7 @@ def verdict_text(ledger: Ledger, plan: Plan) -> str:
     if plan.verdict == "cannot say":
         fit = [limit_label(limit.name) for limit in plan.limits if limit.verdict == "fits"]
         known = f"; {', '.join(fit)} would not be exceeded" if fit else ""
-        return f"cannot say: {plan.unknown_because}{known}"
+        return f"cannot say: {_in_words(plan.unknown_because or '')}{known}"
     verdict: str = plan.verdict
     if verdict == "fits":
         is_just = any(state_word(limit) == EDGE_WORDS["fits"] for limit in plan.limits)
@@ -1088,4 +1156,8 @@ def verdict_text(ledger: Ledger, plan: Plan) -> str:
         statement += f"; first limit: {limit_label(first.name)}, {_after(first)}{_may_be_before(plan, first)}"
         statement += _nofile_stops(ledger, plan, first)
     skipped = request.time_wait - plan.mini_sockets
-    return f"{statement}; TIME_WAIT full: {units.count(skipped)} skip it" if skipped > 0 else statement
+    return (
+        f"{statement}; TIME_WAIT full: {units.count(skipped)} of {units.count(request.time_wait)} skip it"
+        if skipped > 0
+        else statement
+    )

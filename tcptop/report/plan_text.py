@@ -42,7 +42,7 @@ def plan_as_text(ledger: Ledger, plan: Plan) -> str:
         ],
         paragraph(title_text(ledger, plan.request), COLUMNS - 1, "text"),
         sysctl_lines(plan, COLUMNS),
-        limit_lines(plan, COLUMNS, report_to_ascii),
+        limit_lines(ledger, plan, COLUMNS, report_to_ascii),
         sum_lines(plan, COLUMNS, report_to_ascii),
         part_lines(plan, COLUMNS, report_to_ascii),
         node_lines(plan, COLUMNS, report_to_ascii),

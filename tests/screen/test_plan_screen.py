@@ -91,7 +91,7 @@ def assert_page_shows(lines: Sequence[str], found: dict[str, Any]) -> None:
         each = units.exact_bytes(total / number, False if not is_complete else has_range or None)
         assert f"{'≥ ' if not is_complete else '≤ ' if has_range else ''}{each} B per connection" in text
     for part in found["takes"]["parts"]:
-        name = part["object"].removeprefix("struct ")
+        name = part["object"].removeprefix("struct ").replace("obj_cgroup", "memcg")
         cells = [name, units.size(part["high_bytes"], True if part["high_bytes"] > part["bytes"] else None)]
         assert any(line.split()[0] == name.split()[0] and all(cell in line for cell in cells) for line in lines if line)
     heading = next(at for at, line in enumerate(lines) if "PLAN ▒" in line)
@@ -416,7 +416,7 @@ async def test_a_plain_user_sees_which_figures_are_unknown() -> None:
         assert "cannot say: not known:" in text
         assert "≥ " in text or "– per connection" in text
         for name in found.missing:
-            assert f"not known: {name.split()[0]}" in text
+            assert f"not known: {name.split()[0].replace('obj_cgroup', 'memcg')}" in text
         assert "0 B per connection" not in text.replace("≥ ", "")
 
 
@@ -530,13 +530,15 @@ async def test_the_form_begins_with_the_assumptions_of_the_main_screen(kernel: s
         signs = (r"≤ ", r"≥ ") if headroom.is_at_most else (r"", r"(≥ )?")
         if headroom.is_at_most and headroom.with_reclaim_low:
             signs = (rf"{units.rough_count(headroom.with_reclaim_low)} to ", r"[\d ]+ to ")
+        number = f"memory for {signs[0]}{units.rough_count(headroom.sockets, up=headroom.is_at_most)} more"
+        assert page_text(app).count(number) == 1
+        is_first = f"main screen: {number}, with" in page_text(app)
         assert re.search(
-            f"Main screen: memory for {signs[0]}{units.rough_count(headroom.sockets, up=headroom.is_at_most)} more at"
-            rf" {signs[1]}[\d ]+ B each \(half client side, ",
+            rf"Main screen: {'' if is_first else number + ' '}at {signs[1]}[\d ]+ B each \(half client side, ",
             page_text(app),
         )
         if headroom.buffer_bytes is None:
-            assert "B each (half client side, buffers not known; obj_cgroup vectors at their least, " in page_text(app)
+            assert "B each (half client side, buffers not known; memcg vectors at their least, " in page_text(app)
             assert "(≈ 4 194 B, with data not known)" in page_text(app)
 
 
@@ -672,7 +674,8 @@ async def test_the_form_names_all_that_the_main_screen_counts_otherwise(
     kernel: str, phase: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Shared bind buckets take less and obj_cgroup vectors more: neither alone explains the other number."""
-    reason = "more, counting a local port for each client (so many sockets share ports), no obj_cgroup vectors"
+    reason = "more, with a bind bucket for each client (planned clients share ports), no memcg vectors"
+    remark = "a bind bucket for each client (planned clients share ports); no TIME_WAIT"
     async with tree_app(tree(kernel, phase)).run_test(size=TALL) as pilot:
         app = await open_plan(pilot)
         assert app._ledger is not None
@@ -703,7 +706,11 @@ async def test_the_form_names_all_that_the_main_screen_counts_otherwise(
         size for name, size in each.items() if name not in ("struct inet_bind_bucket", "obj_cgroup vectors", "buffers")
     )
     assert ours == pytest.approx(others, rel=1e-3)
-    assert reason in text
+    heading = text.index("NOW █ PLAN ▒")
+    assert (reason in text[:heading]) == ("first limit: memory" in text)
+    assert reason not in text[heading:]
+    assert remark in text[heading:]
+    assert "memcg vectors" in text[heading:].partition(remark)[0].partition("Main screen: ")[2]
 
 
 @pytest.mark.parametrize("number", ["160000", "1000000"])
