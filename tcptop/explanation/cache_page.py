@@ -9,6 +9,7 @@ from tcptop.explanation.call_tree import draw_call_tree, named_functions, names_
 from tcptop.explanation.catalogue_page import occurrence
 from tcptop.explanation.live_size import Basis, LiveSize, live_size, struct_of
 from tcptop.explanation.slab_section import attributes_of, share_text, slab_section, spacing_text
+from tcptop.explanation.socket_sum import other_parts_lines
 from tcptop.explanation.struct_layout import (
     PARTLY_USED_WORD,
     UNUSED_WORD,
@@ -73,6 +74,8 @@ def cache_page(name: str, ledger: Ledger, columns: int) -> list[Line]:
         for item in objects:
             lines += _draw_purpose(item, columns, _cache_in(item, names) if line.aliases else None)
             lines.append(EMPTY_LINE)
+        others = list(other_parts_lines(ledger, [item.struct for item in objects], columns))
+        lines += [*others, EMPTY_LINE] if others else []
         lines += _draw_row(ledger, line, columns)
         lines += slab_section(ledger, line, columns, with_sizes=not objects)
         lines += [] if objects else _draw_slab(ledger.cache(line.row) or line, columns)

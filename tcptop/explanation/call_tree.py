@@ -2,32 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from tcptop.explanation.glossary import find_entries
 from tcptop.explanation.glossary_page import entry_lines
 from tcptop.explanation.live_size import live_size
+from tcptop.explanation.socket_sum import sum_lines
 from tcptop.kernel.call_paths import Call, CallPathPage
 from tcptop.kernel.function_names import NEWEST, name_functions
 from tcptop.kernel.objects import KernelObject
 from tcptop.kernel.release import release_numbers
-from tcptop.ledger import Ledger
+from tcptop.ledger import AccountingMode, Ledger
 from tcptop.text.line import EMPTY_LINE, Line, Role, paragraph, wrap_text
 
 ARROW = " → "
+SUMS: Mapping[str, tuple[AccountingMode, ...]] = {
+    "socket": ("full",),
+    "server side": ("full",),
+    "TIME_WAIT": ("time_wait",),
+}
+"""Maps the word of a subject to the sockets whose sums begin its page."""
 BRANCH, LAST_BRANCH, TRUNK, NO_TRUNK = "├─ ", "└─ ", "│  ", "   "
 
 
 def call_tree_page(subject: CallPathPage, ledger: Ledger, columns: int) -> list[Line]:
     """An explanation page with the call trees of one subject, for example of what remains in TIME_WAIT.
 
-    The definition of the subject precedes the trees.
+    The sum of the parts and the definition of the subject precede the trees.
     """
-    return [*entry_lines(find_entries(subject.word)[:1], columns), *call_trees(subject, ledger, columns)]
+    definition = entry_lines(find_entries(subject.word)[:1], columns)
+    return [*_sum(subject, ledger, columns), *definition, *_trees(subject, ledger, columns)]
 
 
 def call_trees(subject: CallPathPage, ledger: Ledger, columns: int) -> list[Line]:
-    """The call trees of a page, without the definition of its subject."""
+    """The sum and the call trees of a page, without the definition of its subject."""
+    return [*_sum(subject, ledger, columns), *_trees(subject, ledger, columns)]
+
+
+def _sum(subject: CallPathPage, ledger: Ledger, columns: int) -> list[Line]:
+    lines = list(sum_lines(ledger, SUMS.get(subject.word, ()), columns))
+    return [*lines, EMPTY_LINE] if lines else []
+
+
+def _trees(subject: CallPathPage, ledger: Ledger, columns: int) -> list[Line]:
     lines = [*paragraph(f" {INTRODUCTION} {names_text(ledger)}", columns, "dim"), EMPTY_LINE]
     for tree in subject.trees:
         lines += [*draw_call_tree(ledger, tree, columns), EMPTY_LINE]

@@ -1923,8 +1923,8 @@ SIGN_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "+1 more",
         "What is left out, since there is no space: parts of a bar's legend, or alarms below the last line of Limits.",
-        "All parts of a socket stand in the first lines of key i, on any pane. ENTER on the pane of Limits shows all"
-        " limits, and scrolling it does, too.",
+        "Key i shows all parts of a socket in its first lines; from any pane, ? and then i does. ENTER on the pane of"
+        " Limits shows all limits, and scrolling it does, too.",
         "tcptop",
         ("+1 more alarm", "more alarms", "left out", *(f"+{number} more" for number in range(2, 20))),
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tcptop.explanation.socket_sum import sum_lines
 from tcptop.kernel.objects import State
 from tcptop.ledger import SCOPE_LABELS, Ledger, SocketCost, StateCost
 from tcptop.text import units
@@ -27,9 +28,11 @@ FILE = "file"
 
 
 def states_page(ledger: Ledger, columns: int) -> list[Line]:
-    """The page with an introduction and the table of states."""
+    """The page with the sums of a socket's parts, an introduction and the table of states."""
     sentence = average_sentence(ledger)
     return [
+        *sum_lines(ledger, ("full", "time_wait"), columns),
+        EMPTY_LINE,
         *paragraph(f" {INTRODUCTION}", columns - 1, "dim"),
         EMPTY_LINE,
         *states_table(ledger, columns),

@@ -122,7 +122,7 @@ SOCKET = Call(
                 Call(
                     "inet_create(), inet6_create() → sk_alloc() → sk_prot_alloc()",
                     (
-                        Call("kmem_cache_alloc()", allocates=SOCKS, note="TCPv6 for AF_INET6"),
+                        Call("kmem_cache_alloc()", allocates=SOCKS, note="TCPv6 for AF_INET6, instead of TCP"),
                         Call(
                             "security_sk_alloc() → lsm_sock_alloc() → kzalloc()",
                             allocates=(LSM_SOCKET_BLOB,),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from itertools import product
-from math import ceil, floor, isinf
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
@@ -14,6 +13,7 @@ from textual.message import Message
 from tcptop.ledger import Amount, Attached, ConnectionCost, Ledger, Slice
 from tcptop.text import units
 from tcptop.text.line import Line, Piece, paragraph, text_of
+from tcptop.text.whole_parts import missing_names, whole_parts
 from tcptop.view.choices import Choices
 from tcptop.widgets.big_number import HEIGHT, draw_big_number
 from tcptop.widgets.cell_width import cell_width, first_fitting, first_fitting_line, line_to_ascii, line_width
@@ -39,8 +39,6 @@ WITHOUT_BUFFERS = ("Bytes per connection without buffers", "Bytes without buffer
 """Titles for a large figure that does not include buffers. If the large figure does not include buffers, the TCP pane
 shows the buffers.
 """
-IDLE = "idle"
-"""Label of the idle part of the average."""
 AVERAGE_NEEDS = re.compile(r"an average needs ([\d ]*\d) (\S+)")
 
 
@@ -391,7 +389,7 @@ def large_figure(
 ) -> tuple[str, str, tuple[Slice, ...], tuple[str, ...]]:
     """The large figure as text, its label, its parts, and the names of missing parts."""
     accepted = cost.by_family["mix"].accepted
-    missing = tuple(name.removeprefix("struct ").partition(" (")[0] for name in accepted.missing)
+    missing = missing_names(accepted)
     slices, label = accepted.slices, "one more socket"
     if cost.now_bytes is not None and attached is not None:
         lows = [(kind.name, kind.bytes_per_socket.low) for kind in attached.kinds if kind.bytes_per_socket]
@@ -404,35 +402,7 @@ def large_figure(
         bounds, label = accepted.object_bounds, "without slab padding"
     else:
         bounds = accepted.slab_bounds()
-    return _bounded(bounds), label, _whole_parts(slices, bounds), missing
-
-
-def _whole_parts(slices: Sequence[Slice], bounds: Amount | None) -> tuple[Slice, ...]:
-    """The parts in whole bytes.
-
-    If the parts add up to the large figure apart from its rounding, the whole bytes add up to the large figure too: the
-    parts with the largest fractions are rounded up. The idle part, which stands beside the large figure too, is rounded
-    as it is there, if the other parts can make up for it.
-    """
-    if bounds is None or isinf(bounds.high):
-        return tuple(slices)
-    shown = round(bounds.low) if bounds.low else ceil(bounds.high - units.ROUNDING_ERROR)
-    if abs(shown - sum(part.bytes for part in slices)) > 1:
-        return tuple(slices)
-    up = None if bounds.low else True
-    fixed = {index: round(units.round_bound(part.bytes, up)) for index, part in enumerate(slices) if part.label == IDLE}
-    for whole in (fixed, {}):
-        parts = [whole.get(index, floor(part.bytes)) for index, part in enumerate(slices)]
-        free = [index for index in range(len(parts)) if index not in whole]
-        more = shown - sum(parts)
-        if 0 <= more <= len(free):
-            break
-    else:
-        return tuple(slices)
-    by_fraction = sorted(free, key=lambda index: parts[index] - slices[index].bytes)
-    for index in by_fraction[:more]:
-        parts[index] += 1
-    return tuple(Slice(part.label, whole) for part, whole in zip(slices, parts, strict=True))
+    return _bounded(bounds), label, whole_parts(slices, bounds), missing
 
 
 def _bounded(bounds: Amount | None, gap: str = "") -> str:
