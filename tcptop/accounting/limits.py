@@ -256,7 +256,7 @@ def _memory(snapshot: Snapshot, headroom: Headroom, page_bytes: int | None) -> L
         used = max(0, (usable.bytes or 0) - (usable.available_bytes or 0)) if is_known else None
     cgroup_note = "a memory cgroup's own limit is not known" if snapshot.cgroup is None else ""
     buffers = (
-        "average buffers" if headroom.counts_buffers("memory") else "no buffers" if headroom.mode == "full" else ""
+        "average buffers" if headroom.counts_buffers("memory") else "without data" if headroom.mode == "full" else ""
     )
     assumed = ", ".join(filter(None, ("half client side", buffers)))
     assumptions = "; ".join(filter(None, (assumed, cgroup_note)))

@@ -261,7 +261,7 @@ SOCKET_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "average buffers",
         "What is assumed of each new socket: as many bytes of buffers as a present socket has on average.",
-        "`no buffers` and `without buffers` say that none are counted. `plan --buffers` takes another size.",
+        "`without data` says that none are counted. `plan --buffers` takes another size.",
         "/proc/net/sockstat, fields mem and alloc",
     ),
     Entry(
@@ -1715,7 +1715,7 @@ TABLE_ENTRIES: tuple[Entry, ...] = (
         "How many more sockets can be opened before this limit is full.",
         "Computed: what is left of the limit ÷ what one more socket takes of it. Of memory, half of the new sockets"
         " are taken as client side, with the buffers that a socket has now on average (`average buffers`), or none,"
-        " where the counter's error is too large or sockets have none (`no buffers`). `stops none`: this limit"
+        " where the counter's error is too large or sockets have none (`without data`). `stops none`: this limit"
         " stops no new socket. MEMORY FITS of a node: how many fit into its free memory; then its CPUs use other"
         " nodes.",
         "tcptop, from the files of the limits and the bytes of one more socket",

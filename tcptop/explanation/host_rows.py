@@ -14,6 +14,7 @@ from tcptop.explanation.limit_texts import (
     alarm_text,
     counted_buffers_text,
     fits_more_text,
+    has_unread_limits,
     ratio_text,
     state_role,
     state_text,
@@ -138,7 +139,8 @@ def _fits_text(row: HostRow) -> str:
     limit = row.limits.first
     if limit is None:
         return units.UNKNOWN
-    if row.headroom.has_low_end:
+    may_be_fewer = has_unread_limits(row.limits, row.headroom.mode) and not limit.headroom_is_at_least
+    if row.headroom.has_low_end and not may_be_fewer:
         return fits_more_text(limit, partial(units.rough_count, up=limit.shows_upper_bound))
     if limit.headroom_is_at_least:
         return f"≈ {units.rough_count(limit.headroom_sockets)}"

@@ -46,6 +46,8 @@ MIN_EXCESS_SHARE = 0.005
 STOPS_NONE_SHORT = "stops none"
 OTHER_NETNS = "(other netns)"
 """Follows a limit that is of a process or listener in another network namespace."""
+WITHOUT_DATA = "without data"
+"""Condition of a number of sockets that counts no buffers."""
 CLOSES_SKIP = "full: closes skip it"
 """Text for a full limit of mini-sockets: a closed connection skips TIME_WAIT."""
 OF_KNOWN = " of known limits"
@@ -208,8 +210,9 @@ def headroom_number(ledger: Ledger, mode: AccountingMode = "full") -> str:
 
     It is a range if the headroom of memory is one and memory may be the first limit: `2 120 000 to 2 460 000`.
 
-    The number of further sockets begins with `≤` if the headroom of memory is unknown, or if the size of a part of a
-    socket is. `≥` stands before the number if it is a lower bound. If both reasons apply, the number begins with `≈`.
+    The number of further sockets begins with `≤` if the headroom of memory or of another limit on every socket is
+    unknown, or if the size of a part of a socket is. `≥` stands before the number if it is a lower bound of the known
+    limits. If the headroom of memory is unknown and another one is a lower bound, the number begins with `≈`.
     """
     return first_limit_number(ledger.headroom[mode], ledger.limits[mode])
 
@@ -219,13 +222,17 @@ def first_limit_number(memory: Headroom, limits: Limits) -> str:
     first, most = limits.first, limits.first_most
     if first is None:
         return units.UNKNOWN
+    may_be_fewer = has_unread_limits(limits, memory.mode)
     if most is not None:
         low = units.rough_count(first.least_headroom)
         high = units.rough_count(most.headroom_sockets, up=most.headroom_is_at_most)
-        return f"≥ {low}" if low == high else f"{low} to {high}"
+        if low == high:
+            return f"{'≤' if may_be_fewer else '≥'} {low}"
+        return f"{'≤ ' if may_be_fewer else ''}{low} to {high}"
     complete = memory.has_low_end
     if first.headroom_is_at_least:
         return f"{'≥' if complete else '≈'} {units.rough_count(first.headroom_sockets)}"
+    complete = complete and not may_be_fewer
     return f"{'' if complete else '≤ '}{units.rough_count(first.headroom_sockets, up=not complete)}"
 
 
@@ -272,18 +279,23 @@ def headroom_sentences(ledger: Ledger, mode: AccountingMode = "full") -> list[st
     if buffers:
         texts = [*starts[:-1], *with_full]
         counted = [f"{each}; {buffers}" for each in texts]
-        counted += [f"{each}, {buffers}" for each in (starts[-1], shortest, f"{number} more")]
+        counted += [with_buffers_text(each, buffers) for each in (starts[-1], shortest, f"{number} more")]
     return list(dict.fromkeys([f"{whole}{reason}", whole, *counted, *starts, *ends]))
 
 
 def counted_buffers_text(limits: Limits, headroom: Headroom) -> str:
-    """The buffers that the number of further sockets counts: `average buffers` or `no buffers`.
+    """The buffers that the number of further sockets counts: `average buffers` or `without data`.
 
     The text is empty for mini-sockets, which have none, and if the number is not known.
     """
     if headroom.mode == "time_wait" or limits.first is None:
         return ""
-    return "average buffers" if headroom.counts_buffers(limits.first.name) else "no buffers"
+    return "average buffers" if headroom.counts_buffers(limits.first.name) else WITHOUT_DATA
+
+
+def with_buffers_text(number: str, buffers: str) -> str:
+    """A number of further sockets with its condition: `1 more without data`, or `1 more, average buffers`."""
+    return f"{number}{'' if buffers == WITHOUT_DATA else ','} {buffers}"
 
 
 def unread_limits_text(limits: Limits, mode: AccountingMode = "full") -> str:
@@ -293,6 +305,11 @@ def unread_limits_text(limits: Limits, mode: AccountingMode = "full") -> str:
     buffers and no file. The text is empty if there are none, and of several limits it has the first.
     """
     return next((limit.label for limit in _unread_limits(limits, mode)), "")
+
+
+def has_unread_limits(limits: Limits, mode: AccountingMode) -> bool:
+    """True if a limit on every socket is unknown, so that fewer sockets may fit than below the known limits."""
+    return bool(_unread_limits(limits, mode))
 
 
 def _unread_limits(limits: Limits, mode: AccountingMode) -> list[Limit]:
@@ -368,20 +385,30 @@ def unlooked_sentences(ledger: Ledger) -> list[str]:
     return [*texts, *filter(None, [listen_overflows_text(ledger)])]
 
 
+def listen_overflows(ledger: Ledger) -> int | None:
+    """The number of connections that this netns' accept queues have dropped since it began; None if unknown."""
+    return next((event.total for event in ledger.events if event.name == LISTEN_OVERFLOWS), None)
+
+
 def listen_overflows_text(ledger: Ledger) -> str:
     """The number of connections that this netns' accept queues have dropped, as text; empty if none or unknown."""
-    dropped = next((event.total for event in ledger.events if event.name == LISTEN_OVERFLOWS), None)
+    dropped = listen_overflows(ledger)
     return f"{units.counted(dropped, 'listen overflow')} since this netns began" if dropped else ""
 
 
 def nearly_full_text(limits: Limits) -> str:
-    """The full and nearly full limits of a process or listener: `, but nofile has 44 left`; empty without any.
+    """The limits of a process or listener that have an alarm by their use: `, but nofile has 44 left`; may be empty.
 
     Where mini-sockets are counted, which have no file and no accept queue, it is empty.
     """
     if any(limit.concerns == "TIME_WAIT" and limit.stops_new_sockets for limit in limits.rows):
         return ""
-    near = [limit for limit in limits.rows if limit.state == "full" and limit.scope == "process"]
+    # A counter of drops tells nothing of the queues as they are now.
+    near = [
+        limit
+        for limit in limits.rows
+        if limit.scope == "process" and (limit.state == "full" or (has_alarm(limit) and not limit.is_by_event))
+    ]
     texts = [f"{limit.label} {_full_or_left(limit, limit.label.endswith('s'))}" for limit in near]
     return f", but {' and '.join(texts)}" if texts else ""
 
@@ -396,7 +423,7 @@ def headroom_assumption(headroom: Headroom) -> str:
     """The assumption of the headroom about further sockets, in words."""
     if headroom.mode == "time_wait":
         return "half client side"
-    return f"half client side, {'average buffers' if headroom.counts_buffers('memory') else 'no buffers'}"
+    return f"half client side, {'average buffers' if headroom.counts_buffers('memory') else WITHOUT_DATA}"
 
 
 def memory_fits_text(headroom: Headroom) -> str:

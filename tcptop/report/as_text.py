@@ -20,6 +20,7 @@ from tcptop.explanation.limit_texts import (
     ratio_text,
     unlooked_sentences,
     unread_limits_text,
+    with_buffers_text,
 )
 from tcptop.explanation.memory_page import (
     buffer_error_text,
@@ -187,7 +188,7 @@ def _limit_answers(ledger: Ledger) -> list[str]:
     else:
         use = "" if first.ratio is None or limits.maybe_first else f", {ratio_text(first)} % used"
         number, buffers = headroom_number(ledger), counted_buffers_text(limits, ledger.headroom["full"])
-        fits = (f"{number} more sockets fit, {buffers}", f"{number} more, {buffers}")
+        fits = tuple(with_buffers_text(f"{number} {more}", buffers) for more in ("more sockets fit", "more"))
         name = first_limits_text(limits)
         texts = [f"{name}{each}; {text}" for each in (use, "") for text in fits]
     if not short:

@@ -19,7 +19,13 @@ from tcptop.comparison.difference import (
     NodeChange,
     StateChange,
 )
-from tcptop.explanation.limit_texts import counted_buffers_text, first_limit_number, first_limits_text
+from tcptop.explanation.limit_texts import (
+    WITHOUT_DATA,
+    counted_buffers_text,
+    first_limit_number,
+    first_limits_text,
+    with_buffers_text,
+)
 from tcptop.kernel.objects import State
 from tcptop.ledger import Amount
 from tcptop.report.growth_text import COLUMNS, growth_lines
@@ -93,7 +99,7 @@ def _first_limit(difference: LedgerDifference) -> str:
         return ""
     buffers = [counted_buffers_text(side.limits, side.headroom) for side in sides]
     if all(names) and buffers[0] != buffers[1]:
-        texts = [f"{text}, {counted}" for text, counted in zip(texts, buffers, strict=True)]
+        texts = [with_buffers_text(text, counted) for text, counted in zip(texts, buffers, strict=True)]
         texts[1] += " (not comparable: other buffers)"
     return f"First limit of more sockets: {texts[0]} -> {texts[1]}"
 
@@ -368,7 +374,7 @@ def _headroom_socket_text(headroom: Sequence[Change], after: bool) -> str:
         return "an unknown size"
     buffer_bytes, bound = (buffers.after, buffers.after_bound) if after else (buffers.before, buffers.before_bound)
     has_buffers = buffer_bytes or bound == "at least"
-    assumption = "buffers unknown" if buffer_bytes is None else "average buffers" if has_buffers else "no buffers"
+    assumption = "buffers unknown" if buffer_bytes is None else "average buffers" if has_buffers else WITHOUT_DATA
     bounds = size.after_bounds if after else size.before_bounds
     if bounds is not None and (size.after_bound if after else size.before_bound) == "at least":
         low, high = units.exact_bytes(bounds.low, False), units.exact_bytes(bounds.high, True)

@@ -20,6 +20,7 @@ from tcptop.explanation.limit_texts import (
     headroom_number,
     headroom_sentences,
     is_here,
+    listen_overflows,
     maximum_text,
     memory_most_text,
     other_notes,
@@ -159,8 +160,8 @@ class LimitsPane(ScrollPane):
 def unlooked_line(ledger: Ledger, mode: AccountingMode, columns: int) -> Line:
     """The limits that only a look at the sockets tells, if none was made lately, or if it saw only a part of them.
 
-    It is empty of a saved tree, and after a look that saw all. Another machine is looked at only by a program on that
-    machine.
+    Beside the accept queues stands how many connections they have dropped, if any. The line is empty of a saved tree,
+    and after a look that saw all. Another machine is looked at only by a program on that machine.
     """
     names = unlooked_names(ledger.limits[mode])
     if not names and ledger.live and (names := partly_seen_names(ledger.limits[mode])):
@@ -173,8 +174,13 @@ def unlooked_line(ledger: Ledger, mode: AccountingMode, columns: int) -> Line:
     if ledger.holders is not None and ledger.holders.age_s is not None:
         since = f" for {units.seconds(round(ledger.holders.age_s))}"
     key: Piece = ("W", "accent") if is_here(ledger) else ("tcptop who there", "text")
-    looked = f"{', '.join(names)}   not looked at{since}"
-    text = first_fitting((f"{looked}, may come first: ", f"{looked}: "), columns - len(key[0]))
+    dropped = listen_overflows(ledger)
+    drops = f" ({units.count(dropped)} dropped so far)" if dropped else ""
+    told = [f"{name}{drops}" if name.endswith("queues") else name for name in names]
+    wanted = [f"{', '.join(each)}   not looked at{since}" for each in (told, names)]
+    text = first_fitting(
+        [f"{each}{end}: " for end in (", may come first", "") for each in wanted], columns - len(key[0])
+    )
     return ((text, "text"), key)
 
 

@@ -102,7 +102,7 @@ def limits_title(parts: TitleParts) -> str:
         reasons = (f"{sentences[-1]}: {parts.unknown_because}", parts.unknown_because)
         first += [f"Limits{TITLE_SEPARATOR}{each}" for each in reasons]
     if parts.fits_column is not None:
-        left = parts.fits_column - len(TITLE_SEPARATOR)
+        left = parts.fits_column - len("  ")
         headed = next((each for each in _titles(parts, sentences) if cell_width(each) <= left), last)
         if headed != last:
             first.append(f"{headed} {'─' * (parts.fits_column - cell_width(headed) - 2)} {FITS_TITLE}")

@@ -280,7 +280,7 @@ def _socket_facts(ledger: Ledger, view: View, mode: AccountingMode, columns: int
     else:
         number, per_s = units.count(counts.time_wait), rates.time_wait_per_s if per_s is None else per_s
         nouns = _time_wait_nouns(counts)
-    rate = "" if per_s is None else f"{GAP}{units.short_signed_count(per_s)}/s"
+    rate = "" if per_s is None else f"{GAP}{units.short_signed_count(per_s) if per_s else '±0'}/s"
     longest = [f"{nouns[0]}{rate}{over}"] if per_s and with_period else []
     texts = [*longest, *(f"{noun}{rate}" for noun in nouns), *nouns, ""]
     if mode == "time_wait":

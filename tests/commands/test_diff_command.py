@@ -248,7 +248,7 @@ def test_numbers_that_fit_of_sockets_of_two_sizes_have_no_change() -> None:
     text = " ".join(diff_output(*pair).split())
     assert "room in free memory" not in text
     assert re.search(r" all 5\.\d GiB 5\.\d GiB -[\d.]+M 1 \d\d0 000 1 \d\d0 000 - MEMORY FITS counts ", text)
-    sizes = r"sockets of 4 0\d\d B \(no buffers\) in A, 4 0\d\d B \(no buffers\) in B"
+    sizes = r"sockets of 4 0\d\d B \(without data\) in A, 4 0\d\d B \(without data\) in B"
     assert re.search(rf" {sizes}; these differ, so that it has no CHANGE Free blocks ", text)
     assert "NODE FREE A B CHANGE MEMORY FITS A B CHANGE " in text
     assert "these differ" not in diff_output(*(str(tree("6.1-8n", phase)) for phase in ("base", "established")))
@@ -258,7 +258,7 @@ def test_the_first_limit_of_both_is_named() -> None:
     base, ranged = str(tree("6.1-8n", "base")), str(tree("6.1-8n", "halfclosed"))
     number = r"[\d ]+\d00"
     text = " ".join(diff_output(base, ranged).split())
-    limits = rf"memory {number}, no buffers -> tcp_mem (?:>= )?{number}, average buffers"
+    limits = rf"memory {number} without data -> tcp_mem (?:>= )?{number}, average buffers"
     limits += r" \(not comparable: other buffers\)"
     assert re.search(rf" First limit of more sockets: {limits} Sockets ", text)
     same = " ".join(diff_output(base, str(tree("6.1-8n", "established"))).split())

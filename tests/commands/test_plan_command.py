@@ -467,7 +467,7 @@ def test_the_main_screens_number_has_its_assumptions_and_is_compared_once(run: R
     root = ("--root", str(tree("6.1-8n", "established")), "--connections", "10K")
     headroom = ledger("6.1-8n", "established").headroom["full"]
     number, each = units.rough_count(headroom.sockets), units.exact_bytes(headroom.bytes_per_socket)
-    counts = "half client side, no buffers; memcg vectors at their least, a bind bucket for each client"
+    counts = "half client side, without data; memcg vectors at their least, a bind bucket for each client"
     code, output = run(*root, "--buffers", "16K")
     head, text = (" ".join(each.split()) for each in (output.partition("\n\n")[0], output))
     assert code == 0

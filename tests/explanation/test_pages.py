@@ -669,7 +669,7 @@ def test_the_headroom_sentence_has_both_ends_and_the_first_limit(kernel: str, ph
     is_range = low[:3].ljust(len(low), "0") != before_reclaim.replace(" ", "")
     before = f"{'≤ ' if is_range else ''}{before_reclaim} before reclaim"
     before = "no reclaim needed" if sockets == before_reclaim and not is_range else before
-    buffers = "average buffers" if found.buffer_bytes else "no buffers"
+    buffers = "average buffers" if found.buffer_bytes else "without data"
     start = f"{sockets} more sockets fit, memory first of known limits, {before}"
     assert headroom_sentence(figures).startswith(f"{start}; half client side, {buffers}")
 
@@ -681,7 +681,7 @@ def test_the_headroom_of_sockets_that_are_known_in_part_is_an_upper_bound(tmp_pa
     assert figures.costs["full"].by_family["mix"].outgoing.missing
     assert headroom_number(figures).startswith("≤ ")
     assert re.search(
-        r"^≤ [\d ]+ more sockets fit, memory first of known limits, no reclaim needed; half client side, no buffers",
+        r"^≤ [\d ]+ more sockets fit, memory first of known limits, no reclaim needed; half client side, without data",
         headroom_sentence(figures),
     )
     memory = figures.headroom["full"]._replace(without_reclaim_high=1_000)

@@ -14,6 +14,7 @@ from drive import (
     replay_app,
     screen_text,
     tree,
+    wait_for_app,
     wait_for_replay,
     wait_until,
 )
@@ -23,6 +24,7 @@ from tcptop.sampling.sampler import Sampler, read_due
 from tcptop.sampling.source_list import kernel_sources
 from tcptop.settings.file import Settings
 from tcptop.widgets.head_line import HeadLine
+from tcptop.widgets.limits_pane import LimitsPane
 
 NETSTAT = "proc/net/netstat"
 
@@ -171,3 +173,16 @@ async def test_a_narrow_head_line_counts_the_events_that_it_does_not_name(column
         named = [name for name in ("TCPOFODrop +2", "TCPRcvQDrop +3") if name in line]
         assert len(named) + (int(more[1]) if more else 0) == 2
     host.close()
+
+
+@pytest.mark.parametrize("dropped", [0, 590])
+async def test_connections_that_accept_queues_have_dropped_stand_beside_the_queues(dropped: int) -> None:
+    """Drops of a time before the screen began gave no alarm, so that nothing on it showed them."""
+    host = ScriptedHost(tree("6.18-1n"), live=True)
+    host.identity = host.identity._replace(place=None)
+    host.texts[NETSTAT] = netstat(ListenOverflows=dropped, ListenDrops=dropped + 3)
+    async with host_app(host).run_test(size=(80, 24)) as pilot:
+        app = await wait_for_app(pilot)
+        await wait_until(pilot, lambda: app._ledger is not None, "the first sample of a running kernel is drawn")
+        last = pane_lines(app, LimitsPane)[-1]
+        assert last.startswith(f"nofile, queues{' (590 dropped so far)' if dropped else ''}, ports   not looked at")

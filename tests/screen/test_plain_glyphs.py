@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from itertools import combinations
 
 import pytest
 from drive import (
@@ -52,6 +53,18 @@ VIEWS = {
 """The keys that lead from each view to the next."""
 NO_WIDTH = ("Cf", "Mn", "Me", "Mc")
 """Categories of characters whose width differs from one terminal to another."""
+
+
+def test_any_two_large_digits_differ_in_two_half_cells() -> None:
+    """Readers took a 5 for a 9, and a 0 for an 8, which differed in one half cell."""
+
+    def half_cells(glyph: tuple[str, ...]) -> list[bool]:
+        return [each in halves for line in glyph for halves in ("▀█", "▄█") for each in line]
+
+    digits = {character: half_cells(glyph) for character, glyph in BIG_GLYPHS.items() if character.isdigit()}
+    assert len(digits) == 10
+    for one, other in combinations(digits, 2):
+        assert sum(a != b for a, b in zip(digits[one], digits[other], strict=True)) >= 2, (one, other)
 
 
 def test_each_ascii_glyph_is_as_wide_as_the_original() -> None:
