@@ -25,7 +25,7 @@ from tcptop.accounting.plan_needs import (
 from tcptop.accounting.plan_sysctls import advised_sysctls, machine_bytes
 from tcptop.kernel.limits import CGROUP_LIMIT, LIMIT_BY_NAME, TIME_WAIT_LIMIT, limit_label
 from tcptop.kernel.objects import SOCKS
-from tcptop.ledger import Amount, Ledger, Limit, LimitState
+from tcptop.ledger import AccountingMode, Amount, Ledger, Limit, LimitState
 from tcptop.ledger.amount import HIDDEN_ERROR_SHARE
 from tcptop.ledger.plan import (
     PLANNED_BUFFERS,
@@ -167,7 +167,7 @@ def tracks_flows(snapshot: Snapshot) -> bool:
     return bool(limits and limits.conntrack_entries)
 
 
-def first_request(snapshot: Snapshot, ledger: Ledger) -> tuple[PlanRequest, str]:
+def first_request(snapshot: Snapshot, ledger: Ledger, mode: AccountingMode) -> tuple[PlanRequest, str]:
     """The plan that the screen shows first, and the reason for its number of connections.
 
     The first plan makes the same assumptions as the headroom: half of the sockets are outgoing, and families and
@@ -176,6 +176,9 @@ def first_request(snapshot: Snapshot, ledger: Ledger) -> tuple[PlanRequest, str]
     The number of connections equals the number of open sockets, so that the number of sockets doubles. If fewer than
     MIN_DOUBLED sockets are open, a plan that doubles them would tell the user little, so the number of connections is
     half of the headroom.
+
+    In TIME_WAIT accounting the plan also has as many mini-sockets as there are now, or, if fewer than MIN_DOUBLED are
+    there, half of those that tcp_max_tw_buckets still allows.
     """
     sockets_now, first = ledger.sockets, ledger.limits["full"].first
     sockets = sockets_now.inuse_of_both
@@ -184,15 +187,29 @@ def first_request(snapshot: Snapshot, ledger: Ledger) -> tuple[PlanRequest, str]
         elsewhere = f", of {grouped(sockets_now.allocated or 0)} of the machine" if sockets_now.apart else ""
         number, reason = sockets, f"as many as were in use in this netns{elsewhere}"
     elif fits is not None and fits >= 2:
-        number = fits // 2
-        step = 10 ** max(0, len(str(number)) - 2)
-        number, reason = number // step * step, "about half of what fitted on opening"
+        number, reason = _half(fits), "about half of what fitted on opening"
     else:
         number, reason = UNGUIDED, "an example: what fits now is not known"
     headroom, rows = ledger.headroom["full"], ledger.limits["full"].rows
     has_buffers = any(each.headroom_sockets is not None and headroom.counts_buffers(each.name) for each in rows)
     buffers: int | Literal["now"] = "now" if has_buffers else 0
-    return PlanRequest(number, "mixed", "mix", buffers, 0, False, tracks_flows(snapshot), False), reason
+    time_wait = _first_time_wait(ledger) if mode == "time_wait" else 0
+    return PlanRequest(number, "mixed", "mix", buffers, time_wait, False, tracks_flows(snapshot), False), reason
+
+
+def _first_time_wait(ledger: Ledger) -> int:
+    """Number of mini-sockets in the screen's first plan in TIME_WAIT accounting."""
+    row = next(limit for limit in ledger.limits["full"].rows if limit.name == TIME_WAIT_LIMIT)
+    if row.used is not None and row.used >= MIN_DOUBLED:
+        return row.used
+    return _half(max(0, _free(row) or 0))
+
+
+def _half(number: int) -> int:
+    """Half of the number, rounded down to two digits."""
+    half = number // 2
+    step = 10 ** max(0, len(str(half)) - 2)
+    return int(half // step * step)
 
 
 def _limits(

@@ -5,7 +5,7 @@ The screen shows the whole page; `tcptop plan` prints the same sections in anoth
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from math import ceil
 from typing import Literal, NamedTuple
@@ -393,7 +393,9 @@ def _bars(ledger: Ledger, plan: Plan, columns: int) -> list[Line]:
         # Two blanks between the columns are worth more than the length of the bars.
         headings, rows = _bar_rows(plan, cells - over)
     layout = _bar_layout(headings, rows, columns)
-    lines: list[Line] = [((layout.text(layout.titles), "head"),)]
+    bars, used = (layout.titles.index(title) for title in (BAR_TITLE, USED_TITLE))
+    titles = [_bar_title(row[bars] for row in rows) if title == BAR_TITLE else title for title in layout.titles]
+    lines: list[Line] = [((layout.text(titles), "head"),)]
     state_roles = [
         *(_state_role(limit) for limit in plan.limits),
         *(state_role(each.limit) for each in plan.not_counted),
@@ -412,7 +414,15 @@ def _bars(ledger: Ledger, plan: Plan, columns: int) -> list[Line]:
         )
     noted = ((limit, _limit_note(ledger, plan, limit)) for limit in plan.limits)
     notes = [f" {limit_label(limit.name)}: {note}" for limit, note in noted if note]
+    if used not in layout.visible:
+        notes.insert(0, f" {USED_TITLE}: {', '.join(f'{row[0]} {row[used]}' for row in rows)}")
     return [*lines, *(line for note in notes for line in paragraph(note, columns - 1, "dim"))]
+
+
+def _bar_title(bars: Iterable[str]) -> str:
+    """The title of the bars: the legend of the signs that they have."""
+    signs = set().union(*bars)
+    return " ".join(part for part in ("NOW █", "PLAN ▒") if part[-1] in signs) or BAR_TITLE
 
 
 def _bar_layout(headings: Sequence[Heading], rows: Sequence[Sequence[str]], columns: int) -> Layout:

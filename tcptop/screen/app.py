@@ -565,7 +565,7 @@ class TcptopApp(MessageApp):
         from tcptop.view.plan_form import plan_form
         from tcptop.widgets.plan_screen import PlanScreen
 
-        form = self._plan_form or plan_form(*first_request(*sample))
+        form = self._plan_form or plan_form(*first_request(*sample, self.choices.mode))
         screen = PlanScreen(form, self.feed, self._ledger, self.view)
 
         def keep_form(_: None) -> None:

@@ -87,14 +87,14 @@ class PlanPane(ScrollPane):
     def title(self, ledger: Ledger, choices: Choices) -> str:
         """The title: the origin of the sample, and the name of the host.
 
-        Where the main screen counts mini-sockets, it says that the plan is one of open sockets.
+        Where the main screen counts mini-sockets and the plan has none, it says that the plan is one of open sockets.
 
         If the sample is not live, the title also gives the time of the sample.
         """
         is_past, time_s = self._view.player is not None or not ledger.live, ledger.taken_at_unix_s
         time = strftime("%Y-%m-%d %H:%M:%S", localtime(time_s)) if is_past and time_s is not None else ""
         origin, of = self._source.plan_origin(), "more than in this sample" if is_past else "more than now"
-        name = "Plan of open sockets" if choices.mode == "time_wait" else "Plan"
+        name = "Plan of open sockets" if choices.mode == "time_wait" and not self.form.request.time_wait else "Plan"
         titles = [
             TITLE_SEPARATOR.join(filter(None, (name, of, place, ledger.host.name or "", time)))
             for place in (origin, origin.rstrip("/").rpartition("/")[2])

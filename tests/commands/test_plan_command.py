@@ -564,6 +564,16 @@ def test_sockets_without_buffers_now_are_not_called_uncertain(run: Run) -> None:
     assert "Buffers: with data <= 525 B of a present socket: the counter is within its error" in output
 
 
+def test_used_of_tcp_mem_within_its_error_says_what_it_is(run: Run) -> None:
+    """The kernel compares the counter, 0 here; the buffers are up to its error."""
+    arguments = ("--root", str(tree("6.1-8n", "established")), "--connections", "1M", "--side", "mixed", "--buffers")
+    words = "USED is the counter that the kernel compares; the buffers are <= 8.0 MiB, so TAKES is a range"
+    output = run(*arguments, "now")[1]
+    assert re.search(r"(?m)^ tcp_mem +0 B +<= [\d.]+ MiB ", output)
+    assert words in " ".join(output.split())
+    assert words not in " ".join(run(*arguments, "16K")[1].split())
+
+
 def test_the_error_of_the_counter_in_what_tcp_mem_takes_is_said(run: Run, run_json: RunJson) -> None:
     """Memory may or may not hold the plan, so the advice on tcp_mem says so."""
     arguments = ("--root", str(tree("6.12-4n", "halfclosed")), "--connections", "1M", "--buffers", "now")

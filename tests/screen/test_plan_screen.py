@@ -659,7 +659,38 @@ async def test_the_form_says_at_each_size_why_it_has_its_number_and_what_it_plan
         await pilot.press("m", "M")
         await pilot.pause()
         assert "about half of what fitted on opening; type a number" in screen_text(app)
+        assert "Plan ─ more than" in screen_text(app)
+        await pilot.press("down", "down", "0")
+        await pilot.pause()
         assert "Plan of open sockets" in screen_text(app)
+
+
+@pytest.mark.parametrize(
+    ("phase", "keys", "expected"), [("base", "m", 130_000), ("timewait", "m", 8_000), ("timewait", "", 0)]
+)
+async def test_in_the_accounting_of_time_wait_the_form_begins_with_mini_sockets(
+    phase: str, keys: str, expected: int
+) -> None:
+    """As many as are there now, or half of what tcp_max_tw_buckets allows."""
+    async with tree_app(tree(KERNEL, phase)).run_test(size=TALL) as pilot:
+        app = await wait_for_app(pilot)
+        await pilot.press(*keys, "M")
+        await pilot.pause()
+        assert app.screen.query_one(PlanPane).form.request.time_wait == pytest.approx(expected, rel=0.01)
+        assert "does not fit" not in page_text(app)
+
+
+@pytest.mark.parametrize(("kernel", "has_now"), [("6.18-1n", False), ("6.12-4n", True)])
+async def test_the_legend_of_the_bars_has_the_signs_that_they_have(kernel: str, has_now: bool) -> None:
+    """On a machine of which little is in use, no bar has a cell of the present use."""
+    async with tree_app(tree(kernel, "established")).run_test(size=(80, 24)) as pilot:
+        app = await open_plan(pilot, *"10")
+        lines = page(app)
+        [head] = [line for line in lines if line.lstrip().startswith("LIMIT")]
+        bars = "".join(line for line in lines if re.match(r" ?(memory|file-max|tcp_mem) +[█▒·]", line))
+        assert "▒" in bars
+        assert "PLAN ▒" in head
+        assert ("NOW █" in head) == ("█" in bars) == has_now
 
 
 @pytest.mark.parametrize(
@@ -715,7 +746,7 @@ async def test_the_form_names_all_that_the_main_screen_counts_otherwise(
 
 @pytest.mark.parametrize("number", ["160000", "1000000"])
 async def test_the_bars_stay_beside_an_alarm_at_80_columns(number: str) -> None:
-    """USED, which the bar shows as well, gives way to the words of the alarm."""
+    """USED, which the bar shows as well, gives way to the words of the alarm, and goes to a line below the table."""
     async with tree_app(tree("6.12-4n", "halfclosed")).run_test(size=(80, 24)) as pilot:
         app = await open_plan(pilot, *number)
         rows = page(app)
@@ -724,8 +755,11 @@ async def test_the_bars_stay_beside_an_alarm_at_80_columns(number: str) -> None:
         [tcp_mem] = [row for row in rows if row.lstrip().startswith("tcp_mem ") and "MiB" in row]
         assert "█▒" in tcp_mem
         assert "FULL" in tcp_mem
+        assert "USED" not in head
+        assert " USED: tcp_mem 32.0 MiB, memory 399.8 MiB, file-max ≈ 8 192" in "\n".join(rows)
         assert re.search(r"≥ \d{3} 000$", tcp_mem.rstrip())
     async with tree_app(tree("6.12-4n", "halfclosed")).run_test(size=(120, 40)) as pilot:
         app = await open_plan(pilot, *number)
         [head] = [row for row in page(app) if row.lstrip().startswith("LIMIT")]
+        assert "USED: " not in screen_text(app)
         assert "USED" in head
