@@ -369,9 +369,9 @@ def test_the_screen_draws_one_look_after_the_other() -> None:
                 return len(ages) >= 3
 
             session.until(shows_ages, "the age of the look grows")
-            session.until_shown("(SPACE confirms)")
+            session.until_shown("(SPACE looks")
             session.type(" ")
-            session.until(lambda: "(SPACE confirms)" not in session.screen.text(), "a second look")
+            session.until(lambda: "(SPACE looks" not in session.screen.text(), "a second look")
             lines = session.screen.text().splitlines()
             assert sum(f"hoarder[{of.pid}] " in line and "CLOSE_WAIT" in line for line in lines) == 1
             session.type("\x1b")

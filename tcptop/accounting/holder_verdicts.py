@@ -67,6 +67,17 @@ VERDICT_KINDS: Sequence[str] = (
 )
 """All kinds of verdicts, from the most urgent to the least urgent."""
 
+REMEDIES: Mapping[str, str] = {
+    "queue_full": "accept(2) faster, or a larger backlog of listen(2) and net.core.somaxconn",
+    "nofile": "raise ulimit -n (LimitNOFILE= of systemd), and restart the program",
+    "ports": "reuse connections, widen ip_local_port_range, or use further addresses",
+    "orphans": "wait for the peers, or set net.ipv4.tcp_orphan_retries to 1 to 7 (0 means 8)",
+    "unread": "the program must read or close(2) them",
+    "close_wait": "the program must close(2) them",
+    "TCPReqQFullDrop": "net.ipv4.tcp_syncookies 1, or a larger backlog of listen(2) and net.core.somaxconn",
+}
+"""What to do about each kind of verdict; kinds without a remedy that always helps are left out."""
+
 
 def find_verdicts(now: Look, before: Look | None, limits: VerdictLimits) -> tuple[HolderVerdict, ...]:
     """The verdicts on one reading of all sockets, the most urgent first.
@@ -86,9 +97,8 @@ def find_verdicts(now: Look, before: Look | None, limits: VerdictLimits) -> tupl
     verdicts += _near_queue(now[0])
     if before is not None:
         verdicts += _grown_counters(now[0], before[0])
-    return tuple(
-        sorted(verdicts, key=lambda each: (VERDICT_KINDS.index(each.kind), -(each.bytes or each.sockets or 0)))
-    )
+    verdicts.sort(key=lambda each: (VERDICT_KINDS.index(each.kind), -(each.bytes or each.sockets or 0)))
+    return tuple(each._replace(remedy=REMEDIES.get(each.kind, "")) for each in verdicts)
 
 
 def _candidates(look: Look, limits: VerdictLimits) -> Iterator[Candidate]:

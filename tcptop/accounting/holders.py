@@ -446,8 +446,7 @@ def _unexplained(sums: HolderSums) -> Iterator[str]:
     if sums.in_no_hash is None:
         yield "sockets in no dump, since /proc/net/sockstat does not say how many are allocated"
     elif sums.in_no_hash:
-        which = "socket that is" if sums.in_no_hash == 1 else "sockets that are"
-        yield f"{grouped(sums.in_no_hash)} {which} in no dump: {why_in_no_dump(sums)}"
+        yield f"{counted(sums.in_no_hash, 'socket')} in no dump: {why_in_no_dump(sums)}"
 
 
 def _unseen(groups: Sequence[HolderGroup], table: SocketTable) -> Iterator[str]:
@@ -474,8 +473,7 @@ def _namespaces_of_unseen(groups: Sequence[HolderGroup]) -> set[int]:
 
 
 def _unread_text(table: SocketTable) -> str:
-    many = "processes were" if table.unread_processes > 1 else "process was"
-    return f"{grouped(table.unread_processes)} {many} not read"
+    return f"{counted(table.unread_processes, 'process')} not read"
 
 
 SCOPES = {

@@ -1302,7 +1302,7 @@ HOLDER_ENTRIES: tuple[Entry, ...] = (
         " accept queue from 80 % of its limit on that is not full, or has dropped nothing. `! W 5"
         " verdicts` in the head line counts those of a look of the last minute.",
         "tcptop, from a look and the look before",
-        ("verdicts", "FULL", "since the look before", "W verdicts"),
+        ("verdicts", "FULL", "since the look before", "W verdicts", "Remedy"),
     ),
     Entry(
         "one look",
@@ -1310,7 +1310,7 @@ HOLDER_ENTRIES: tuple[Entry, ...] = (
         "Verdicts on CLOSE_WAIT, on unread data and on sockets in no dump end in it until a second look. They stay if"
         " that finds at least as much, and go if it finds less. SPACE looks again at once.",
         "tcptop",
-        ("(one look)", "(SPACE confirms)", "two looks"),
+        ("(one look)", "(SPACE looks again: still there?)", "two looks"),
     ),
     Entry(
         "others",

@@ -21,13 +21,13 @@ from tcptop.explanation.holder_rows import (
 from tcptop.explanation.holders_page import (
     PEER_HEADINGS,
     PEERS_ARE_NETWORKS,
-    QUIET,
     ROW_HEADINGS,
     TITLES,
     buffers_text,
     holder_cells,
     peer_cells,
     socket_row_cells,
+    verdict_paragraph,
 )
 from tcptop.ledger.holders import QUIET_KINDS, HolderGroup, HolderKind, Holders, HolderVerdict
 from tcptop.snapshot.socket_table import AF_INET6, MAX_SOCKET_ROWS, Listener, RowAsk, SocketRows
@@ -110,7 +110,7 @@ MEANINGS: Sequence[Meaning] = (
         ("queue",),
         (),
         "The kernel has made the connections, and the program has not called accept(2): it is slow or stuck. See what"
-        " its threads do; a longer backlog only delays the drops.",
+        " its threads do; a larger backlog of listen(2) helps if many connect at once.",
     ),
     Meaning(
         KIND_NAMES["orphan"],
@@ -224,8 +224,7 @@ def holder_page(
     lines: list[Line] = []
     for verdict in holders.verdicts:
         if verdict_columns(verdict, row):
-            sign = QUIET if verdict.kind in QUIET_KINDS else WARNING
-            lines += paragraph(verdict.text, columns - 1, "text", sign)
+            lines += verdict_paragraph(verdict, columns)
     lines += paragraph(f"{MARGIN}{_sums_text(row)}", columns - 1, "text")
     for meaning in _meanings(row):
         lines += fact_lines(meaning.name, meaning.text, columns, FACT_WIDTH)

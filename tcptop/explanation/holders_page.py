@@ -128,8 +128,25 @@ def title_text(holders: Holders, by: Grouping, sort: SortKey) -> str:
     return f"Who holds it ─ by {by}, most {sort} first ─ {scope} ─ {age}{holders.took_us / 1e6:.2f} s of CPU"
 
 
-def sum_lines(holders: Holders, columns: int) -> list[Line]:
-    """The sums of the table, with the kernel's own counters beside them."""
+def sum_lines(holders: Holders, columns: int, height: int | None = None) -> list[Line]:
+    """The sums of the table, with the kernel's own counters beside them.
+
+    In at most `height` lines, the last sums are left out, and `…` stands for them.
+    """
+    parts = _sums(holders)
+    lines = _sums_paragraph(parts, columns)
+    while height is not None and len(lines) > height and len(parts) > 1:
+        parts.pop()
+        lines = _sums_paragraph([*parts, "…"], columns)
+    return lines if height is None else lines[:height]
+
+
+def _sums_paragraph(parts: Sequence[str], columns: int) -> list[Line]:
+    return paragraph(" " + "; ".join(parts), columns - 1, "dim")
+
+
+def _sums(holders: Holders) -> list[str]:
+    """The sums, the most important first."""
     sums = holders.sums
     # A plain user sees only the sockets of one network namespace, not of the whole machine.
     parts = [f"{'all' if sums.complete else 'seen'}: {units.counted(sums.full, 'socket')}"]
@@ -140,36 +157,51 @@ def sum_lines(holders: Holders, columns: int) -> list[Line]:
         number = "as many" if is_same else units.grouped(sums.allocated)
         allocated = f"{number} allocated{where}{rest}"
         parts = [f"{parts[0]}, {allocated}"] if sums.complete else [*parts, allocated]
+    parts.append(_memory_text(holders))
     # The kernel's counters of allocated sockets and of orphans are for the whole machine, even if only some namespaces
     # were read. On old kernels, the TIME_WAIT counter is for the whole machine too.
     machine = "counter" if sums.complete else "machine"
     counter = "counter" if sums.time_wait_scope == "here" else machine
     mini_sockets = _beside(sums.time_wait, sums.time_wait_counted, counter)
     parts.append(f"{mini_sockets} mini-sockets {_where(holders)}, in TIME_WAIT or FIN_WAIT2 (closed)")
-    memory = _all_memory(holders)
-    is_range = not sums.are_all_charged and memory.high < inf
-    total = units.bounds_span(memory, units.size) if is_range else units.bounded(memory, units.size)
-    parts.append(f"MEMORY {total}, with buffers as charged; TCP's total counts those with data")
     parts.append(f"orphans {_beside(sums.orphans, sums.orphans_counted, machine)}")
     ended = f", ≈ {units.grouped(sums.queued_ended)} ended" if sums.queued_ended else ""
     parts.append(f"in accept queues {_beside(sums.queued, sums.queued_counted, 'listeners count', ended)}")
-    text = buffers_text(sums.buffer_bytes, Amount(sums.buffer_low_bytes, sums.buffer_high_bytes))
-    buffers = f"buffers {text}{_reserved_text(holders)}"
+    all_buffers, beside = "all buffers" if sums.are_all_charged else "all queued", ""
     if sums.buffer_bytes_counted is not None:
         counter, error = units.size(sums.buffer_bytes_counted), sums.buffer_error_bytes
         source = "sockstat" if sums.complete else "machine"
         about = "about " if sums.buffer_error_is_assumed else ""
         known = f", exact to {about}{units.size(error)}" if error else ""
-        buffers += f" ({source} {counter}{known})"
-    return paragraph(" " + "; ".join((*parts, buffers)), columns - 1, "dim")
+        beside = f" ({source} {counter}{known})"
+    return [*parts, f"{all_buffers} {units.size(sums.buffer_bytes)}{beside}"]
 
 
-def _all_memory(holders: Holders) -> Amount:
-    """Slab, and buffers as charged, of all rows. The rows' bounds on the charge do not add up."""
+def _memory_text(holders: Holders) -> str:
+    """The sum of MEMORY, and what it consists of."""
+    sums = holders.sums
+    slabs = _all_slabs(holders)
+    charged = Amount(sums.buffer_low_bytes, sums.buffer_high_bytes)
+    memory = Amount(slabs.low + charged.low, slabs.high + charged.high)
+    is_range = not sums.are_all_charged and memory.high < inf
+    total = units.bounds_span(memory, units.size) if is_range else units.bounded(memory, units.size)
+    slab = "not known" if slabs.high == inf and not slabs.low else units.bounded(slabs, units.size)
+    # The kernel charges sk_forward_alloc in advance, and no segment uses it.
+    reserved = sum(group.buffer_bytes - group.unread_bytes - group.unsent_bytes for group in holders.groups)
+    if not sums.are_all_charged:
+        buffers = f"buffers {buffers_text(sums.buffer_bytes, charged)}"
+    else:
+        buffers = f"buffers with data {units.size(sums.buffer_bytes - max(0.0, reserved))}"
+    if round(reserved) > 0:
+        buffers += f", reserved {units.size(reserved)} (TCP's total leaves the reserved out)"
+    return f"MEMORY {total}: slabs {slab}, {buffers}"
+
+
+def _all_slabs(holders: Holders) -> Amount:
+    """The slab bytes of all rows."""
     rows = holder_rows(holders)
     low = sum(row.memory.low - row.charged.low for row in rows)
-    high = sum(row.memory.high - row.charged.high for row in rows)
-    return Amount(low + holders.sums.buffer_low_bytes, high + holders.sums.buffer_high_bytes)
+    return Amount(low, sum(row.memory.high - row.charged.high for row in rows))
 
 
 def buffers_text(buffer_bytes: float, charged: Amount) -> str:
@@ -178,15 +210,6 @@ def buffers_text(buffer_bytes: float, charged: Amount) -> str:
     if charged.low == buffer_bytes:
         return size
     return f"{size} queued, {units.bounds_span(charged, units.size)} of them charged"
-
-
-def _reserved_text(holders: Holders) -> str:
-    """The bytes of buffers that no segment uses: sk_forward_alloc, which is charged in advance; empty if there is none.
-
-    TCP's total leaves them out, because no memory stands behind them.
-    """
-    reserved = sum(group.buffer_bytes - group.unread_bytes - group.unsent_bytes for group in holders.groups)
-    return f", {units.size(reserved)} of them reserved" if round(reserved) > 0 else ""
 
 
 def _where(holders: Holders) -> str:
@@ -265,22 +288,29 @@ def _ago(amount_ms: int | None) -> str:
 
 
 QUIET: Piece = ("   ", "text")
+LOOK_AGAIN = "(SPACE looks again: still there?)"
 
 
-def verdict_paragraph(verdict: HolderVerdict, columns: int, can_confirm: bool = False) -> list[Line]:
-    """The lines of a verdict, without the sign of an alarm for the kinds that are none.
+def verdict_paragraph(
+    verdict: HolderVerdict, columns: int, can_confirm: bool = False, has_remedy: bool = True
+) -> list[Line]:
+    """The lines of a verdict and its remedy, without the sign of an alarm for the kinds that are none.
 
     If a key looks again, the verdict of a first look names it.
     """
-    text = verdict.text.replace(ONE_LOOK, "(SPACE confirms)") if can_confirm else verdict.text
+    text = verdict.text.replace(ONE_LOOK, LOOK_AGAIN) if can_confirm else verdict.text
+    text += f". Remedy: {verdict.remedy}" if has_remedy and verdict.remedy else ""
     return paragraph(text, columns - 1, "text", QUIET if verdict.kind in QUIET_KINDS else WARNING)
 
 
-def verdict_lines(holders: Holders, columns: int, can_confirm: bool = False) -> list[Line]:
-    """A line for each verdict, and a line for each part of the system that was not seen."""
+def verdict_lines(holders: Holders, columns: int, can_confirm: bool = False, remedies: int | None = None) -> list[Line]:
+    """A line for each verdict, and a line for each part of the system that was not seen.
+
+    `remedies` is the number of verdicts that have their remedies beside them, the most urgent first; None for all.
+    """
     lines: list[Line] = []
-    for verdict in holders.verdicts:
-        lines += verdict_paragraph(verdict, columns, can_confirm)
+    for index, verdict in enumerate(holders.verdicts):
+        lines += verdict_paragraph(verdict, columns, can_confirm, remedies is None or index < remedies)
     if holders.module == LOADED_NOW:
         lines += paragraph(" the kernel has loaded its module tcp_diag for this look", columns - 1, "dim")
     # A verdict on sockets in no dump says the same of them.

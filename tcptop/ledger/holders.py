@@ -156,6 +156,8 @@ class HolderVerdict(NamedTuple):
     """The network namespace that the verdict is about; None if the verdict concerns the whole machine."""
     port: int | None = None
     """The local port that the verdict is about; None if the verdict does not concern a single port."""
+    remedy: str = ""
+    """What to do about it; empty if there is nothing that always helps."""
 
 
 class Holders(NamedTuple):

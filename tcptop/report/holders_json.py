@@ -36,7 +36,13 @@ def holders_as_object(
         "listeners": [_listener(holders, each) for each in holders.listeners],
         "shared": [_shared(holders, each) for each in holders.shared],
         "verdicts": [
-            {"kind": each.kind, "text": each.text, "sockets": _whole(each.sockets), "bytes": _whole(each.bytes)}
+            {
+                "kind": each.kind,
+                "text": each.text,
+                "remedy": each.remedy or None,
+                "sockets": _whole(each.sockets),
+                "bytes": _whole(each.bytes),
+            }
             for each in holders.verdicts
         ],
     }

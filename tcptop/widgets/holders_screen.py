@@ -686,23 +686,24 @@ def under_cursor(line: Line, columns: int) -> Line:
 def foot_lines(holders: Holders, columns: int, height: int, can_confirm: bool = False) -> list[Line]:
     """The verdicts, and below them the sums, in at most `height` lines.
 
-    If there is no room for both, the sums are left out first, and the most urgent verdicts are kept. A text that does
-    not fit ends in `…`. The first verdict may take several lines, but leaves at least one line for further verdicts.
+    If there is no room for both, sums and remedies are left out first, the last one first, and the most urgent
+    verdicts are kept. A text that does not fit ends in `…`. The first verdict may take several lines, but leaves at
+    least one line for further verdicts.
     """
+    remedies = len(holders.verdicts)
     verdicts = verdict_lines(holders, columns, can_confirm)
+    while remedies and len(verdicts) >= height:
+        remedies -= 1
+        verdicts = verdict_lines(holders, columns, can_confirm, remedies)
     if len(verdicts) > height:
-        verdicts = [shorten_line(line, columns - 1) for line in verdict_lines(holders, UNWRAPPED, can_confirm)]
-        urgent = verdict_paragraph(holders.verdicts[0], columns, can_confirm) if holders.verdicts else []
+        verdicts = [shorten_line(line, columns - 1) for line in verdict_lines(holders, UNWRAPPED, remedies=0)]
+        urgent = verdict_paragraph(holders.verdicts[0], columns, can_confirm, False) if holders.verdicts else []
         if 1 < len(urgent) < height:
             verdicts[:1] = urgent
     if len(verdicts) > height > 0:
         left = len(verdicts) - height + 1
         verdicts = [*verdicts[: height - 1], ((f"   … {left} more", "dim"),)] if height > 1 else verdicts[:1]
-    sums = sum_lines(holders, columns)
-    room = max(0, height - len(verdicts))
-    if len(sums) > room > 0:
-        sums = [*sums[: room - 1], shorten_line((*sums[room - 1], (" …", "dim")), columns - 1)]
-    return [*verdicts[:height], *sums[:room]]
+    return [*verdicts[:height], *sum_lines(holders, columns, max(0, height - len(verdicts)))]
 
 
 def owner_variants(name: str, width: int) -> list[str]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import forked_program
 import pytest
-from made_look import group, listen, net, process, table_of
+from made_look import group, listen, look_text, net, process, table_of, tree_with_look
 from recorded import snapshot
 
 from tcptop.accounting import account, holders
-from tcptop.accounting.holder_verdicts import VerdictLimits
+from tcptop.accounting.holder_verdicts import REMEDIES, VERDICT_KINDS, VerdictLimits
 from tcptop.snapshot import Reading
 
 Lines = tuple[str, ...]
@@ -115,6 +118,25 @@ def test_nearly_all_local_ports_to_one_remote_port(sockets: int, fires: bool, mo
         assert f" sockets to :8000 take {taken} of 28 232 local ports if all are to one address" in found["ports"]
         assert ", from ports of ip_local_port_range: connect(2) to it fails" in found["ports"]
         assert "EADDRNOTAVAIL" in found["ports"]
+
+
+def test_a_verdict_names_its_remedy_in_the_report_and_in_json(tmp_path: Path) -> None:
+    lines = (
+        net(),
+        listen(8080, 301, 300, 199, 10),
+        *close_wait(120),
+        *unread(0.02)[:1],
+        *(listen(9090, 90, 100, 0, 11), process(11, "near", descriptors=900, limit=1_000)),
+    )
+    root = tree_with_look(tmp_path, look_text(*lines), KERNEL)
+    report = json.loads(forked_program.run("who", "--json", "--root", root).stdout)
+    found = {each["kind"]: each for each in report["verdicts"]}
+    text = " ".join(forked_program.run("who", "--root", root).stdout.split())
+    assert {kind for kind, each in found.items() if each["remedy"]} == {"queue_full", "nofile", "unread", "close_wait"}
+    assert found["queue_near"]["remedy"] is None
+    for each in found.values():
+        assert (f"{each['text']}. Remedy: {each['remedy']}" if each["remedy"] else each["text"]) in text
+    assert REMEDIES.keys() < set(VERDICT_KINDS)
 
 
 def test_one_socket_is_no_sockets() -> None:

@@ -145,7 +145,7 @@ def test_time_wait_is_counted_by_its_scope() -> None:
 def test_sockets_in_no_hash_are_unknown_unless_every_namespace_was_asked() -> None:
     counted = net(alloc=500, inuse=10)
     assert holders_of(counted, group("whole:10", 10)).sums.in_no_hash == 490
-    assert "490 sockets that are in no dump" in str(holders_of(counted, group("whole:10", 10)).missing)
+    assert "490 sockets in no dump" in str(holders_of(counted, group("whole:10", 10)).missing)
     for asked in ("cut", "refused", "listeners"):
         found = holders_of(counted, net(7, False, asked, reason="why"), group("whole:10", 10))
         assert found.sums.in_no_hash is None
@@ -160,7 +160,7 @@ def test_a_look_is_complete_only_if_it_has_every_socket_that_is_allocated() -> N
         return each.complete, each.missing
 
     assert found(net(alloc=10), group(sockets=10)) == (True, ())
-    one = "1 socket that is in no dump: never connected, ended (reset, timed out) but still held, or in a hidden netns"
+    one = "1 socket in no dump: never connected, ended (reset, timed out) but still held, or in a hidden netns"
     assert found(net(alloc=11), group(sockets=10)) == (False, (one,))
     unknown = "sockets in no dump, since /proc/net/sockstat does not say how many are allocated"
     assert found(net(inuse=10), group(sockets=10)) == (False, (unknown,))

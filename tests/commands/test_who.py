@@ -449,8 +449,15 @@ def test_buffers_that_are_reserved_are_told_from_those_in_use(
 ) -> None:
     """The 1 843 200 bytes of sk_forward_alloc are charged, and TCP's total leaves them out."""
     text = " ".join(run(capsys, "who", "--root", machine).split())
-    assert ", 1.8 MiB of them reserved (" in text
-    assert "with buffers as charged; TCP's total counts those with data;" in text
+    parts = re.search(
+        r"; MEMORY ~ ([\d.]+) MiB: slabs ~ ([\d.]+) MiB, buffers with data ([\d.]+) MiB,"
+        r" reserved 1\.8 MiB \(TCP's total leaves the reserved out\);",
+        text,
+    )
+    assert parts is not None
+    total, *addends = map(float, parts.groups())
+    assert total == pytest.approx(sum(addends) + 1.8, abs=0.21)
+    assert re.search(r"; all buffers [\d.]+ MiB \(sockstat [\d.]+ MiB, exact to [^()]+\)$", text)
 
 
 def test_sockets_of_unknown_owner_say_that_a_process_was_not_read(
@@ -458,7 +465,7 @@ def test_sockets_of_unknown_owner_say_that_a_process_was_not_read(
 ) -> None:
     text = look_text(net(HERE, unread_processes=1), group("unseen", sockets=2), processes="9\t1")
     shown = " ".join(run(capsys, "who", "--root", str(tree_with_look(tmp_path, text))).split())
-    assert "the owner of 2 sockets: 1 process was not read" in shown
+    assert "the owner of 2 sockets: 1 process not read" in shown
     assert "descriptors of 1" not in shown
 
 
@@ -470,7 +477,7 @@ def test_sockets_of_unknown_owner_say_that_a_process_was_only_sampled(
         run(capsys, "who", "--root", str(tree_with_look(tmp_path, look_text(*lines, processes="9\t1")))).split()
     )
     sampled = "of wrk[18] only a sample of the descriptors was looked up (who --exact 18)"
-    assert f"the owner of 2 sockets: 1 process was not read; {sampled}" in shown
+    assert f"the owner of 2 sockets: 1 process not read; {sampled}" in shown
 
 
 def test_the_process_to_look_up_whole_is_one_of_the_namespace_of_the_listener(
@@ -505,7 +512,7 @@ def test_sockets_in_no_dump_are_counted_once_below_the_table(
     text = look_text(net(HERE, alloc=5_000), group(sockets=10), process(10))
     shown = " ".join(run(capsys, "who", "--root", str(tree_with_look(tmp_path, text))).split())
     assert "4 990 sockets are in no dump: " in shown
-    assert "sockets that are in no dump" not in shown
+    assert shown.count(" in no dump: ") == 1
 
 
 def test_segments_that_are_queued_without_a_charge_are_no_lower_bound(
@@ -535,9 +542,7 @@ def test_segments_that_are_queued_without_a_charge_are_no_lower_bound(
     assert sender[5].startswith("<=11.")
     assert sender[7:9] == ["<=11.37M", "0"]
     assert reader[7] == "977K"
-    assert "buffers 77.3 MiB queued, 1.0 MiB to 11.4 MiB of them charged, 97.7 KiB of them reserved" in " ".join(
-        text.split()
-    )
+    assert "buffers 77.3 MiB queued, 1.0 MiB to 11.4 MiB of them charged, reserved 97.7 KiB (" in " ".join(text.split())
     by_state = looked(capsys, root, "--by", "netns")
     assert [row["buffer_high_bytes"] for row in by_state["rows"]] == [counter + error]
 

@@ -227,9 +227,10 @@ async def test_a_plain_user_has_shares_at_most_and_sums_of_what_is_seen(
         shares = [row[:end].split()[-1] for row in rows[:3]]
         assert shares == ["≤75%", "≤25%", "≤1%"]
         text = " ".join(" ".join(rows).split())
-        assert "seen: 1 001 sockets; 4 000 allocated on the machine; 0 mini-sockets of this netns," in text
-        assert " in TIME_WAIT or FIN_WAIT2 (closed); MEMORY " in text
-        assert re.search(r"; MEMORY [^;]+iB, with buffers as charged;", text)
+        assert "seen: 1 001 sockets; 4 000 allocated on the machine; MEMORY " in text
+        assert re.search(
+            r"; MEMORY [^;]+iB: slabs ≈ [^;]+iB, buffers with data 0 B; 0 mini-sockets of this netns,", text
+        )
         assert "Permission denied" in text
         assert ("root sees more" in text) is (uid != 0)
     async with tree_app(made_tree(tmp_path / "b", net(), process(10), process(11), *groups)).run_test(
@@ -376,7 +377,7 @@ async def test_the_last_line_has_the_keys_that_work_here(folder: Path) -> None:
 
 
 async def test_the_page_of_a_row(folder: Path) -> None:
-    async with tree_app(folder).run_test(size=(100, 40)) as pilot:
+    async with tree_app(folder).run_test(size=(100, 44)) as pilot:
         app = await open_holders(pilot, "right", "right", "s", "home", "down", "enter")
         text = "\n".join(shown(app))
         for part in (
@@ -686,6 +687,35 @@ async def test_the_verdicts_stand_below_the_last_row_of_a_short_table(tmp_path: 
     assert "iB" in " ".join(lines[last_row + 2 : end])
     assert not "".join(lines[end:-1]).strip()
     assert "ESC close" in lines[-1]
+
+
+@pytest.mark.parametrize("size", [(80, 24), (80, 20), (80, 16), (100, 24), (120, 24)], ids=str)
+async def test_a_low_terminal_leaves_out_whole_sums_and_whole_remedies(folder: Path, size: tuple[int, int]) -> None:
+    """Of eight loads, at the default size and smaller ones."""
+    async with tree_app(folder).run_test(size=size) as pilot:
+        app = await open_holders(pilot)
+        foot = " ".join(" ".join(shown(app)[1:-1]).split())
+        await pilot.press("i")
+        pages: list[str] = []
+        for _ in range(5):
+            pages += shown(app)[:-1]
+            await pilot.press("pagedown")
+    whole = " ".join(" ".join(pages).split())
+    cut, _, rest = foot.rpartition("; …")
+    sums = cut[cut.index(" all: ") :] if not rest and " all: " in cut else ""
+    assert f"{sums};" in f"{whole};"
+    remedies = [each.remedy for each in app._ledger.holders.verdicts if each.remedy]  # type: ignore[union-attr]
+    assert foot.count("Remedy: ") == sum(f"Remedy: {each}" in foot for each in dict.fromkeys(remedies))
+    assert all(f"Remedy: {each}" in whole for each in remedies)
+
+
+async def test_the_most_urgent_verdict_has_its_remedy_at_the_default_size(tmp_path: Path) -> None:
+    full = net(alloc=61), listen(8080, 301, 300, 199, 10), group("whole:10", 60), process(10, "sleeper")
+    async with tree_app(made_tree(tmp_path, *full)).run_test(size=(80, 24)) as pilot:
+        text = " ".join(" ".join(shown(await open_holders(pilot))).split())
+    assert "since listen(2). Remedy: accept(2) faster, or a larger backlog of listen(2) and net.core.somaxconn" in text
+    assert "(TCP's total leaves the reserved out)" not in text, "there is none"
+    assert "; all buffers 0 B" in text
 
 
 async def test_the_verdicts_of_a_long_table_stay_at_the_bottom(tmp_path: Path) -> None:
