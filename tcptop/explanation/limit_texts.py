@@ -255,6 +255,8 @@ def headroom_sentences(ledger: Ledger, mode: AccountingMode = "full") -> list[st
     if first is None:
         unknown = f"how many more {SOCKETS[mode]} fit is not known"
         return [f"{unknown}{reason}", unknown, "headroom not known"]
+    if first.concerns == "TIME_WAIT" and is_reached(first):
+        return [f"{first.label} {CLOSES_SKIP}"]  # `0 more mini-sockets fit` reads like an alarm
     memory, names = "", first_limits_text(ledger.limits[mode])
     if (first.name != "memory" or " or " in names) and headroom.sockets is not None:
         memory = f"; memory for {memory_fits_text(headroom)}"

@@ -172,6 +172,13 @@ async def test_a_full_time_wait_limit_says_that_it_stops_no_new_socket(size: tup
         head = await head_of(root, size, Settings())
         assert head_text in head
         assert "!" not in head
+    async with tree_app(root).run_test(size=size) as pilot:
+        app = await wait_for_app(pilot)
+        await pilot.press("m")
+        await pilot.pause()
+        title = pane_title(app, LimitsPane)
+        assert "TIME_WAIT full: closes skip it" in title
+        assert "fit" not in title
 
 
 async def test_beside_the_limit_of_time_wait_the_accounting_has_its_key(tmp_path: Path) -> None:
