@@ -39,9 +39,9 @@ COLUMNS_GAP = "   "
 PAGE_COLUMNS = 120
 """Maximum width of the page: longer lines of prose are hard to read."""
 START = (
-    " The form starts from this machine, as the main screen: half client side, families as now, and its buffers"
-    " (average buffers, or none). tcptop plan starts from its arguments; without them sockets are server side, IPv4"
-    " and without buffers."
+    " The form starts from this machine, as the main screen: half client side, families as now, its buffers"
+    " (average buffers, or none), and mini-sockets if it counts those in TIME_WAIT. tcptop plan starts from its"
+    " arguments; without them sockets are server side, IPv4 and without buffers."
 )
 """Tells why the form and the command begin with different numbers."""
 POSITION_WIDTH = 16
