@@ -1683,10 +1683,11 @@ TABLE_ENTRIES: tuple[Entry, ...] = (
     ),
     Entry(
         "OF TCP",
-        "The share of TCP's slab memory that lies on this node.",
-        "The counts by node come from the caches' own files. even: no node has two per cent of TCP more than another.",
+        "The share of TCP's slab memory, TCP in the column before, that lies on this node.",
+        "Buffers are not in it, so that the nodes add up to less than TCP in the kernel. The counts by node come from"
+        " the caches' own files. even: no node has two per cent of TCP more than another.",
         "/sys/kernel/slab/*/slabs and total_objects",
-        ("most on", "most on node", "TCP on node", "TCP even"),
+        ("most on", "most on node", "TCP on node", "TCP even", "TCP slab"),
     ),
     Entry(
         "FROM 32K UP",
@@ -1706,9 +1707,17 @@ TABLE_ENTRIES: tuple[Entry, ...] = (
         "SLABS FIT",
         "How many slabs of the counted sockets the free blocks of the node would make.",
         "The heading names the size that their cache prefers, as 32K SLABS FIT for TCP, or in TIME_WAIT accounting 8K"
-        " SLABS FIT for tw_sock_TCP. Larger blocks are counted as the slabs they hold.",
+        " SLABS FIT for tw_sock_TCP. Larger blocks are counted as the slabs they hold. A slab has many sockets:"
+        " SOCKETS FIT counts those. The column stands in wide tables alone.",
         "/proc/buddyinfo",
         ("32K SLABS FIT", "8K SLABS FIT", "slabs free"),
+    ),
+    Entry(
+        "SOCKETS FIT",
+        "How many more sockets fit into the free memory of a node; then its CPUs use other nodes.",
+        "The sockets are those of FITS MORE of memory, in TIME_WAIT accounting mini-sockets.",
+        "/proc/zoneinfo, and the bytes of one more socket",
+        ("sockets fit",),
     ),
     Entry(
         "FITS MORE",
@@ -1716,10 +1725,9 @@ TABLE_ENTRIES: tuple[Entry, ...] = (
         "Computed: what is left of the limit ÷ what one more socket takes of it. Of memory, half of the new sockets"
         " are taken as client side, with the buffers that a socket has now on average (`average buffers`), or none,"
         " where the counter's error is too large or sockets have none (`without data`). `stops none`: this limit"
-        " stops no new socket. MEMORY FITS of a node: how many fit into its free memory; then its CPUs use other"
-        " nodes.",
+        " stops no new socket.",
         "tcptop, from the files of the limits and the bytes of one more socket",
-        ("MEMORY FITS", "fits more", "stops none", "half client side", "half client"),
+        ("fits more", "stops none", "half client side", "half client"),
     ),
     Entry(
         "below low",

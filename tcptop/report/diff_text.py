@@ -293,7 +293,7 @@ def _state_costs(rows: ChangedRows[StateChange]) -> Iterator[str]:
         yield from plain_table(STATE_COST_HEADINGS, lines)
 
 
-NODE_HEADINGS = make_headings("<NODE", "FREE A", "B", "CHANGE", "MEMORY FITS A", "B", "CHANGE")
+NODE_HEADINGS = make_headings("<NODE", "FREE A", "B", "CHANGE", "SOCKETS FIT A", "B", "CHANGE")
 
 
 def _node_cells(row: NodeChange, has_one_size: bool) -> list[str]:
@@ -329,7 +329,7 @@ def _nodes(difference: LedgerDifference) -> Iterator[str]:
         before, after = (_headroom_socket_text(difference.headroom, after) for after in (False, True))
         sizes = before if before == after else f"{before} in A, {after} in B"
         no_change = "" if has_one_size else "; these differ, so that it has no CHANGE"
-        yield from wrap_text(f"  MEMORY FITS counts sockets of {sizes}{no_change}", COLUMNS, "    ")
+        yield from wrap_text(f"  SOCKETS FIT counts sockets of {sizes}{no_change}", COLUMNS, "    ")
         if has_one_size and any(
             _changes_unlike_free(row, difference.headroom[0].after) for row in difference.nodes.changed
         ):
@@ -337,7 +337,7 @@ def _nodes(difference: LedgerDifference) -> Iterator[str]:
 
 
 UNLIKE_FREE = (
-    "  MEMORY FITS also counts free pages on the lists of CPUs, and none below the low watermarks; FREE does neither,"
+    "  SOCKETS FIT also counts free pages on the lists of CPUs, and none below the low watermarks; FREE does neither,"
     " so that the two may change by unlike amounts."
 )
 SAME_SIZE_SHARE = 0.001

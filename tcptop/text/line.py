@@ -23,6 +23,9 @@ Role = Literal[
     "idle",
     "cursor",
     "cursor-warning",
+    "cursor-accent",
+    "cursor-slice-2",
+    "cursor-dim",
     "focus",
 ]
 Piece = tuple[str, Role]

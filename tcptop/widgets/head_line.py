@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from time import localtime, strftime
 
@@ -38,6 +38,8 @@ MIN_POSITIONS = 4
 FIRST_LINE: Line = ((" tcptop  ", "accent"), ("reading /proc …", "text"))
 """The head line until the first sample is read. Reading takes seconds if all CPUs of the machine are busy."""
 
+QUIET_ROLES = ("text", "strong", "accent", "dim")
+"""Roles of the pieces of the line that are no alarms."""
 MODE_NAMES: dict[AccountingMode, str] = {"full": "open sockets", "time_wait": "TIME_WAIT"}
 
 
@@ -60,6 +62,32 @@ class HeadLine(Pane):
 
 
 def head_line(ledger: Ledger, view: View, columns: int) -> Line:
+    """The head line, with the mark if one is set, and if it pushes out no alarm and nothing of the screen's state."""
+    line = _head_line(ledger, view, columns)
+    if view.mark is None:
+        return line
+    kept = [piece for piece in line[:-2] if piece[1] not in QUIET_ROLES] + [line[-2]]
+    for text in _mark_texts(ledger.seconds_since(view.mark)):
+        piece: Piece = (f"{text} · ", "accent")
+        marked = _head_line(ledger, view, columns, (piece,))
+        if piece in marked and all(each in marked for each in kept):
+            return marked
+    return line
+
+
+def _mark_texts(since_s: float | None) -> Iterator[str]:
+    """Texts that a mark is set, from the longest to the shortest."""
+    if since_s is not None:
+        since = units.seconds(round(since_s))
+        yield f"mark: changes of the last {since}, k ends it"
+        yield f"mark {since} ago, k ends it"
+    else:
+        yield "mark: changes since then, k ends it"
+    yield "mark, k ends it"
+    yield "k: mark"
+
+
+def _head_line(ledger: Ledger, view: View, columns: int, mark: Sequence[Piece] = ()) -> Line:
     """The head line: the machine on the left; alarms, the accounting of TIME_WAIT, a node, and the state on the right.
 
     If there are many sockets, the line names the key `W`, which shows who holds the sockets. If the line is too long,
@@ -69,7 +97,8 @@ def head_line(ledger: Ledger, view: View, columns: int) -> Line:
     # The line does not name the usual case: the accounting of open sockets, on all nodes.
     # Beside the limit of TIME_WAIT, the key says that the second TIME_WAIT is what is counted.
     key = "m: " if any(limit.concerns == "TIME_WAIT" for limit in ledger.limits[choices.mode].alarms) else ""
-    shown: list[Piece] = [] if choices.mode == "full" else [(f"{key}{MODE_NAMES[choices.mode]} · ", "accent")]
+    of_mode = () if choices.mode == "full" else ((f"{key}{MODE_NAMES[choices.mode]} · ", "accent"),)
+    shown: list[Piece] = [*mark, *of_mode]
     verdicts = _verdicts_text(ledger, choices.mode)
     if verdicts:
         shown.append((f"{verdicts}  ", "warning"))

@@ -57,7 +57,10 @@ LIVE_ONLY_KEYS = ("+-", "SPACE", "z")
 """Keys that have another meaning, or no meaning, in a recording."""
 ZOOM_HINT: KeyHint = ("ESC", "all panes", "panes")
 FILTER_HINT: KeyHint = ("ESC", "end filter", "end filter")
-"""ZOOM_HINT is shown only while a pane fills the screen, and FILTER_HINT only while a name filter is set."""
+MARK_HINT: KeyHint = ("k", "end the mark", "end mark")
+"""ZOOM_HINT is shown only while a pane fills the screen, FILTER_HINT while a name filter is set, MARK_HINT while a mark
+is.
+"""
 COMMON_KEYS = tuple(hint for hint in KEYS if hint[0] not in LIVE_ONLY_KEYS)
 
 REPLAY_KEYS: tuple[KeyHint, ...] = (
@@ -144,6 +147,8 @@ def working_hints(hints: Sequence[KeyHint], now: Moment) -> tuple[KeyHint, ...]:
     shown = [hint for hint in hints if hint[0] not in WORKS or WORKS[hint[0]](now)]
     enter: KeyHint = ("ENTER", now.enter, now.enter.partition(" ")[0])
     shown = [enter if hint[0] == "ENTER" else hint for hint in shown]
+    if now.view.mark is not None:
+        shown = [MARK_HINT, *(hint for hint in shown if hint[0] != "k")]
     if len(now.panes) == 1:
         shown.insert(0, ZOOM_HINT)
     elif now.view.choices.name_filter:

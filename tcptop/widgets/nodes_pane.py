@@ -27,8 +27,13 @@ TCP, TRACE, OTHER, FREE = "█", "▏", "▒", "░"
 that would fill less than half a cell. OTHER stands for used memory apart from TCP's slabs, and FREE for free memory."""
 CHOSEN = "›"
 """Sign before the number of the node that all panes show."""
-FITS = "MEMORY FITS"
+FITS = "SOCKETS FIT"
+SLABS = "SLABS FIT"
+SLABS_COLUMNS = 100
+"""From this width on, the slabs that fit stand beside the sockets that fit."""
 BAR_ROLES: dict[str, Role] = {TCP: "accent", TRACE: "accent", OTHER: "slice-2", FREE: "dim"}
+CURSOR_ROLES: dict[Role, Role] = {"accent": "cursor-accent", "slice-2": "cursor-slice-2", "dim": "cursor-dim"}
+"""The roles of the bar in the line of the cursor."""
 
 
 def node_headings(ledger: Ledger, mode: AccountingMode) -> tuple[Heading, ...]:
@@ -46,7 +51,7 @@ def node_headings(ledger: Ledger, mode: AccountingMode) -> tuple[Heading, ...]:
         Heading("TCP", min_width=5),
         Heading("OF TCP", importance=6, min_width=6),
         Heading("FREE", importance=4, min_width=5),
-        Heading(f"{block}SLABS FIT", importance=2),
+        Heading(f"{block}{SLABS}", importance=2),
         Heading(FITS, min_width=11),
         *([Heading("DISTANCES", importance=0)] if any(node.distances for node in ledger.nodes) else []),
     )
@@ -82,6 +87,9 @@ def node_lines(ledger: Ledger, columns: int, mode: AccountingMode = "full", chos
                 " ".join(map(str, (node.distances or {}).values())),
             )[: len(headings)]
         )
+    if columns < SLABS_COLUMNS:
+        at = next(index for index, heading in enumerate(headings) if heading.title.endswith(SLABS))
+        headings, rows = (*headings[:at], *headings[at + 1 :]), [(*row[:at], *row[at + 1 :]) for row in rows]
     layout = fit_columns(headings, rows, columns)
     roles: list[Role] = ["text"] * len(layout.headings)
     lines = [layout.line(layout.titles, ["head"] * len(layout.headings))]
@@ -99,9 +107,9 @@ def _with_bar_roles(line: Line) -> Line:
 
 
 def _marked(line: Line, role: Role) -> Line:
-    """The line in the given role (style), in which the bar keeps its colours."""
-    bar = BAR_ROLES.values()
-    return tuple((text, each if each in bar else role) for text, each in line)
+    """The line in the given role (style), in which the bar keeps its colours, on the background of that role."""
+    bar = {each: CURSOR_ROLES[each] if role == "cursor" else each for each in BAR_ROLES.values()}
+    return tuple((text, bar.get(each, role)) for text, each in line)
 
 
 def node_bar(tcp_bytes: float | None, free_bytes: float | None, memory_bytes: float | None) -> str:
@@ -147,7 +155,7 @@ class NodesPane(ScrollPane):
 
     def title(self, ledger: Ledger, choices: Choices) -> str:  # noqa: ARG002
         """The title, which explains the characters of the bars."""
-        return f"Nodes ─ TCP {TCP} other {OTHER} free {FREE}"
+        return f"Nodes ─ TCP slab {TCP} other {OTHER} free {FREE}"
 
     def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:
         """The title and a note.

@@ -51,12 +51,17 @@ ROLE_STYLES: Mapping[Role, str] = {
     "idle": "$text-muted",
     "cursor": "bold on $secondary 30%",
     "cursor-warning": "bold $warning on $secondary 30%",
+    "cursor-accent": "bold $primary on $secondary 30%",
+    "cursor-slice-2": "$slice-2 on $secondary 30%",
+    "cursor-dim": "$text-muted on $secondary 30%",
     "focus": "reverse",
 }
 """The style of each role, in the colours of the theme."""
 TIME_WAIT_STYLES: Mapping[Role, str] = {
     **ROLE_STYLES,
     "accent": "bold $time-wait",
+    "cursor-accent": "bold $time-wait on $secondary 30%",
+    "cursor-slice-2": "$time-wait-2 on $secondary 30%",
     **{role: f"$time-wait-{number}" for number, role in enumerate(SLICES, 1)},
 }
 """The style of each role in TIME_WAIT accounting."""

@@ -364,7 +364,7 @@ def test_an_incomplete_socket_of_the_headroom_is_a_lower_bound(tmp_path: Path) -
     headroom = difference(*roots)["headroom"]["bytes_per_socket"]
     assert (headroom["before_is"], headroom["after_is"], headroom["change"]) == ("at least", "at least", None)
     text = " ".join(diff_output(*map(str, roots)).split())
-    assert re.search(r"MEMORY FITS counts sockets of >= 3 \d+ B", text)
+    assert re.search(r"SOCKETS FIT counts sockets of >= 3 \d+ B", text)
 
 
 def test_a_socket_whose_buffers_may_be_larger_is_a_lower_bound(tmp_path: Path) -> None:
@@ -385,7 +385,7 @@ def test_what_fits_a_node_has_the_end_that_its_report_shows() -> None:
     assert len(least) == 4
     for pair in ((exact, ranged), (ranged, exact)):
         text = diff_output(*map(str, pair))
-        lines = text.split("MEMORY FITS A")[1].splitlines()[1:5]
+        lines = text.split("SOCKETS FIT A")[1].splitlines()[1:5]
         shown = {int(line.split()[0]): re.findall(r">= (\d+ \d{3})", line) for line in lines}
         for node, number in enumerate(least):
             [found] = shown[node]

@@ -247,10 +247,10 @@ def test_numbers_that_fit_of_sockets_of_two_sizes_have_no_change() -> None:
     pair = [str(tree("7.3-4n", phase)) for phase in ("base", "established")]
     text = " ".join(diff_output(*pair).split())
     assert "room in free memory" not in text
-    assert re.search(r" all 5\.\d GiB 5\.\d GiB -[\d.]+M 1 \d\d0 000 1 \d\d0 000 - MEMORY FITS counts ", text)
+    assert re.search(r" all 5\.\d GiB 5\.\d GiB -[\d.]+M 1 \d\d0 000 1 \d\d0 000 - SOCKETS FIT counts ", text)
     sizes = r"sockets of 4 0\d\d B \(without data\) in A, 4 0\d\d B \(without data\) in B"
     assert re.search(rf" {sizes}; these differ, so that it has no CHANGE Free blocks ", text)
-    assert "NODE FREE A B CHANGE MEMORY FITS A B CHANGE " in text
+    assert "NODE FREE A B CHANGE SOCKETS FIT A B CHANGE " in text
     assert "these differ" not in diff_output(*(str(tree("6.1-8n", phase)) for phase in ("base", "established")))
 
 

@@ -317,7 +317,7 @@ def test_headroom_says_which_socket_it_counts(tmp_path: Path) -> None:
     found = compare_ledgers(ledger_of(tree("6.1-4n", "base")), ledger_of(after), ("A", "B"))
     words = " ".join(diff_as_text(found).split())
     assert re.search(
-        r"MEMORY FITS counts sockets of 3 800 B \(without data\) in A,"
+        r"SOCKETS FIT counts sockets of 3 800 B \(without data\) in A,"
         r" [\d ]+ to [\d ]+ B \(average buffers\) in B",
         words,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from tcptop.text.line import text_of
 from tcptop.view import View
 from tcptop.view.choices import Choices
 from tcptop.view.player import Player
+from tcptop.widgets.cell_width import line_width
 from tcptop.widgets.head_line import HeadLine, head_line
 from tcptop.widgets.limits_pane import LimitsPane
 from tcptop.widgets.tcp_pane import TcpPane
@@ -247,3 +249,22 @@ async def test_a_critical_alarm_of_the_head_line_stands_on_the_colour_of_the_scr
         assert of_head is not None
         assert of_head[0]
         assert of_head == of_limits
+
+
+@pytest.mark.parametrize("is_recording", [False, True])
+def test_a_mark_takes_no_word_of_an_alarm_and_none_of_the_place_in_a_recording(
+    alarming: Path, is_recording: bool
+) -> None:
+    ledger = ledger_of(alarming)
+    view = View(player=Player([1.0 * second for second in range(45)]) if is_recording else None)
+    shown = 0
+    for columns in (40, 57, 60, 72, 80, 90, 100, 120, 140, 160, 200):
+        plain = head_line(ledger, view, columns)
+        marked = head_line(ledger, replace(view, mark=ledger), columns)
+        assert [text for text, role in marked if role in ("warning", "critical")] == [
+            text for text, role in plain if role in ("warning", "critical")
+        ]
+        assert marked[-2] == plain[-2]
+        assert line_width(marked) == columns
+        shown += "k ends it" in text_of(marked)
+    assert shown > 1

@@ -18,11 +18,22 @@ from tcptop.commands import plan
 from tcptop.ledger import Ledger, ZoneMemory
 from tcptop.report.as_text import as_text
 from tcptop.screen.app import TcptopApp
-from tcptop.text.line import text_of
+from tcptop.text.line import Role, text_of
 from tcptop.widgets.caches_pane import node_shares_texts
 from tcptop.widgets.explain_screen import ExplainPane
 from tcptop.widgets.key_line import KeyLine
-from tcptop.widgets.nodes_pane import BAR_ROLES, BAR_WIDTH, FREE, OTHER, TCP, TRACE, NodesPane, node_bar, node_lines
+from tcptop.widgets.nodes_pane import (
+    BAR_ROLES,
+    BAR_WIDTH,
+    CURSOR_ROLES,
+    FREE,
+    OTHER,
+    TCP,
+    TRACE,
+    NodesPane,
+    node_bar,
+    node_lines,
+)
 from tcptop.widgets.pane import ROLE_STYLES, TIME_WAIT_STYLES
 
 WIDTHS = range(34, 121)
@@ -148,11 +159,19 @@ def test_no_line_is_wider_than_the_pane(name: str, tmp_path: Path) -> None:
 def test_figures_are_below_their_titles(tmp_path: Path) -> None:
     ledger = machine("sparse numbers", tmp_path)
     head, *rows = lines(ledger)
-    for title in ("NODE", "CPUS", "MEMORY", "TCP", "OF TCP", "FREE", "32K SLABS FIT", "MEMORY FITS"):
+    for title in ("NODE", "CPUS", "MEMORY", "TCP", "OF TCP", "FREE", "32K SLABS FIT", "SOCKETS FIT"):
         end = head.index(title) + len(title)
         for row in rows:
             assert row[end - 1] != " ", (title, row)
             assert row[end : end + 1] in ("", " "), (title, row)
+
+
+def test_slabs_stand_beside_sockets_only_in_wide_tables() -> None:
+    ledger = ledger_of(tree("6.1-8n"))
+    assert "SLABS FIT" not in lines(ledger, 80)[0]
+    for columns in (53, 80, 99, 100, 200):
+        assert "SOCKETS FIT" in lines(ledger, columns)[0]
+    assert "32K SLABS FIT  SOCKETS FIT" in lines(ledger, 100)[0]
 
 
 def test_bar_of_unknown_and_of_small_amounts() -> None:
@@ -188,7 +207,7 @@ async def test_all_nodes_are_shown_where_there_is_room(size: tuple[int, int]) ->
 
 
 async def test_the_chosen_node_is_in_sight_and_tab_scrolls_to_the_others() -> None:
-    async with tree_app(tree("6.1-8n")).run_test(size=(120, 32)) as pilot:
+    async with tree_app(tree("6.1-8n")).run_test(size=(128, 32)) as pilot:
         app = await wait_for_app(pilot)
         assert shown_nodes(app) == [*"0123456"]
         await pilot.press("7")
@@ -262,15 +281,15 @@ async def test_bars_and_their_signs_keep_their_colours_where_a_node_or_the_title
         await pilot.press("1")
         pane = app.query_one(NodesPane)
 
-        def bar_roles(index: int) -> set[str]:
+        def bar_roles(index: int) -> set[Role]:
             return {role for text, role in pane._lines[index] if set(text) & {TCP, TRACE, OTHER, FREE}}
 
         unmarked = bar_roles(1)
         assert bar_roles(2) == unmarked, "the chosen node"
         pane.focus()
         await pilot.pause()
-        assert any(role == "cursor" for _, role in pane._lines[2])
-        assert bar_roles(2) == unmarked, "the node of the cursor"
+        assert {role.partition("-")[0] for _, role in pane._lines[2]} == {"cursor"}, "one highlight without a hole"
+        assert bar_roles(2) == {CURSOR_ROLES[role] for role in unmarked}, "the node of the cursor"
         title = pane._border_title
         assert title is not None
         reversed_text = "".join(

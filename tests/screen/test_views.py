@@ -41,6 +41,7 @@ from tcptop.widgets.buddy_pane import BuddyPane
 from tcptop.widgets.caches_pane import CachesPane
 from tcptop.widgets.graph import LEVELS
 from tcptop.widgets.graphs_pane import GraphsPane
+from tcptop.widgets.head_line import HeadLine
 from tcptop.widgets.key_line import KEYS, KeyLine
 from tcptop.widgets.limits_pane import LimitsPane
 from tcptop.widgets.tcp_pane import TcpPane
@@ -187,6 +188,23 @@ async def test_after_k_counts_are_differences() -> None:
         assert caches(app)["TCP"]["OBJS"] == "16 016"
         assert not any("since the mark" in line for line in pane_lines(app, LimitsPane))
         assert re.search(r"\d more sockets\b", pane_title(app, LimitsPane))
+
+
+@pytest.mark.parametrize("size", [(60, 20), (80, 24), LARGE])
+async def test_the_head_line_says_that_a_mark_is_set_and_how_it_ends(size: tuple[int, int]) -> None:
+    async with tree_app(tree("6.1-4n", "base")).run_test(size=size) as pilot:
+        app = await wait_for_app(pilot)
+        before, after = sample_phases("6.1-4n", ["base", "established"])
+        await feed(pilot, before)
+        unmarked = pane_lines(app, HeadLine)[0]
+        await pilot.press("k")
+        await feed(pilot, after)
+        assert re.search(r"mark(: changes of the last 10 s| 10 s ago), k ends it · ", pane_lines(app, HeadLine)[0])
+        assert pane_lines(app, KeyLine)[0].startswith(" k end")
+        await pilot.press("k")
+        assert "mark" not in pane_lines(app, HeadLine)[0]
+        assert unmarked.split()[-1] == pane_lines(app, HeadLine)[0].split()[-1]
+        assert not pane_lines(app, KeyLine)[0].startswith(" k")
 
 
 async def test_largest_decrease_sorts_first_too() -> None:
