@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from tcptop import __version__
-from tcptop.explanation.plan_page import remarks
+from tcptop.explanation.plan_remarks import remarks
 from tcptop.ledger import Ledger
 from tcptop.ledger.plan import Plan, PlanLimit, PlanNode, PlanPart, PlanRequest, UncountedLimit
 from tcptop.report.as_json import SCHEMA, Json, utc_text

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from tcptop.explanation.plan_page import (
-    comparison_lines,
+from tcptop.explanation.plan_comparison import comparison_lines
+from tcptop.explanation.plan_look import look_lines
+from tcptop.explanation.plan_page import sum_lines, sysctl_lines
+from tcptop.explanation.plan_remarks import remark_lines
+from tcptop.explanation.plan_tables import limit_lines, node_lines, part_lines
+from tcptop.explanation.plan_verdict import (
     idle_lines,
-    limit_lines,
-    look_lines,
-    node_lines,
     not_counted_lines,
     nr_open_lines,
-    part_lines,
     port_lines,
     pressure_lines,
-    remark_lines,
-    sum_lines,
-    sysctl_lines,
-    title_text,
     verdict_text,
 )
+from tcptop.explanation.plan_words import title_text
 from tcptop.ledger import Ledger
 from tcptop.ledger.plan import Plan
 from tcptop.text.ascii import report_to_ascii

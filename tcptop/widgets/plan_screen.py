@@ -9,7 +9,8 @@ from typing import Protocol
 
 from textual.events import Key, Paste
 
-from tcptop.explanation.plan_page import buffers_text, plan_page
+from tcptop.explanation.plan_page import plan_page
+from tcptop.explanation.plan_words import buffers_text
 from tcptop.ledger import Ledger
 from tcptop.ledger.plan import Plan, PlanRequest
 from tcptop.text import units

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tcptop.explanation.plan_page import buffers_text
+from tcptop.explanation.plan_words import buffers_text
 from tcptop.ledger.amount import Amount
 
 
