@@ -71,7 +71,7 @@ REMEDIES: Mapping[str, str] = {
     "queue_full": "accept(2) faster, or a larger backlog of listen(2) and net.core.somaxconn",
     "nofile": "raise ulimit -n (LimitNOFILE= of systemd), and restart the program",
     "ports": "reuse connections, widen ip_local_port_range, or use further addresses",
-    "orphans": "wait for the peers, or set net.ipv4.tcp_orphan_retries to 1 to 7 (0 means 8)",
+    "orphans": "wait for the peers, or lower net.ipv4.tcp_orphan_retries (0 means 8)",
     "unread": "the program must read or close(2) them",
     "close_wait": "the program must close(2) them",
     "TCPReqQFullDrop": "net.ipv4.tcp_syncookies 1, or a larger backlog of listen(2) and net.core.somaxconn",

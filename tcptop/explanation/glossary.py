@@ -1292,7 +1292,7 @@ HOLDER_ENTRIES: tuple[Entry, ...] = (
     ),
     Entry(
         "verdict",
-        "A line with `!` below the table: sockets that someone should look at, the most urgent first.",
+        "A line with `!` below the table: sockets that someone should look at, the most urgent first, and a remedy.",
         "A process with more than 80 % of its nofile in use; sockets to one remote port from 80 % of the local ports"
         " on; a full accept queue that has dropped; orphans or"
         " unread data (UNREAD) above 1 % of tcp_mem's maximum; orphans above a quarter of tcp_max_orphans, below"
