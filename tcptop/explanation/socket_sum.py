@@ -47,11 +47,10 @@ def _sum_text(cost: CostBySide) -> str:
     ]
     more = [f"≤ {units.exact_bytes(port)} for a local port (sockets may share one)"] if port else []
     more += [f"≤ {units.exact_bytes(rest)} {', '.join(dict.fromkeys(wide))}"] if rest > 0 and wide else []
-    return (
-        f"{text} Client side: {units.bounded(total, units.exact_bytes)} B = that + {' + '.join(more)}."
-        if more
-        else text
-    )
+    if not more:
+        return text
+    sizes = " + ".join([units.exact_bytes(bounds.low), *more])
+    return f"{text} Client side: {units.bounded(total, units.exact_bytes)} B = {sizes}."
 
 
 def other_parts_lines(ledger: Ledger, structs: Sequence[str], columns: int) -> Iterator[Line]:

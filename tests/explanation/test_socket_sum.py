@@ -36,17 +36,18 @@ def test_the_parts_on_a_page_add_up_to_one_more_socket_of_the_main_screen(kernel
         cost = figures.costs[mode].by_family["mix"]
         for name in names:
             found = re.search(
-                rf"{STARTS[mode]}server side: (\S? ?[\d ]+) B of slab = ([^.]+)\. Client side: (\S? ?[\d ]+) B = that"
-                r" \+ (.+?)\. ",
+                rf"{STARTS[mode]}server side: (\S? ?[\d ]+) B of slab = ([^.]+)\. Client side: (\S? ?[\d ]+) B ="
+                r" ([\d ]+) \+ (.+?)\. ",
                 page_text(figures, name),
             )
             assert found is not None, name
-            server, parts, client, more = found.groups()
+            server, parts, client, first, more = found.groups()
             assert server == units.bounded(cost.accepted.slab_bounds(), units.exact_bytes)
             assert client == units.bounded(cost.outgoing.slab_bounds(own_port=True), units.exact_bytes)
             sizes = [re.fullmatch(r"(\D.*?) (\d[\d ]*)", part) for part in parts.split(" + ")]
             assert sum(number(each[2]) for each in sizes if each) == number(server)
             assert [each[1] for each in sizes if each] == [part.label for part in cost.accepted.slices]
+            assert number(first) == number(server)
             assert number(server) + sum(map(number, re.findall(r"≤ ([\d ]+)", more))) == number(client)
             port = sum(part.slab_bytes or 0 for part in cost.outgoing.parts if part.object in BUCKETS)
             assert f"≤ {round(port)} for a local port" in more
