@@ -263,6 +263,7 @@ SOCKET_ENTRIES: tuple[Entry, ...] = (
         "What is assumed of each new socket: as many bytes of buffers as a present socket has on average.",
         "`without data` says that none are counted. `plan --buffers` takes another size.",
         "/proc/net/sockstat, fields mem and alloc",
+        ("without data",),
     ),
     Entry(
         "+BUF",
