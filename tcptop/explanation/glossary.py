@@ -263,7 +263,6 @@ SOCKET_ENTRIES: tuple[Entry, ...] = (
         "What is assumed of each new socket: as many bytes of buffers as a present socket has on average.",
         "`without data` says that none are counted. `plan --buffers` takes another size.",
         "/proc/net/sockstat, fields mem and alloc",
-        ("without data",),
     ),
     Entry(
         "+BUF",
@@ -1848,11 +1847,13 @@ TABLE_ENTRIES: tuple[Entry, ...] = (
         ("uncounted",),
     ),
     Entry(
-        "without buffers",
-        "A plan, or a figure per connection, that counts the objects of each socket, but no data in its buffers.",
-        "`fits, without buffers` says nothing of tcp_mem. `plan --buffers SIZE` adds a size with data for each socket;"
+        "without data",
+        "A number of sockets that fit, a plan, or a figure per connection, that counts the objects of each socket,"
+        " but no buffers: its queues hold no data.",
+        "Such a number says nothing of tcp_mem. `plan --buffers SIZE` adds a size with data for each socket;"
         " `--buffers now` adds what a present socket has.",
         "tcptop plan; socket buffers are no slab objects of the socket",
+        ("without buffers",),
     ),
     Entry(
         "proxy",

@@ -659,7 +659,7 @@ def buffers_as_now_text(ledger: Ledger, most_charge: float | None = None) -> str
         return (
             f"Buffers: the kernel counts {charge} B per present socket, {limited}; how"
             f" much of that holds data is not known{reason and f': {reason}'}. The headroom of memory is"
-            " without buffers."
+            " without data."
         )
     used = units.bounds_span((in_use, in_use if most is None else most), units.exact_bytes)
     return (

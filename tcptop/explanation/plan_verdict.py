@@ -28,11 +28,11 @@ from tcptop.text.line import Line, paragraph
 
 
 def idle_lines(ledger: Ledger, plan: Plan, columns: int, is_form: bool = False, sign: Signs = str) -> list[Line]:
-    """The line below the verdict of a plan without buffers: it does not count tcp_mem, and what fits below that."""
+    """The line below the verdict of a plan without data: it does not count tcp_mem, and what fits below that."""
     if plan.request.buffer_bytes:
         return []
     adds = "n in the field buffers counts it" if is_form else "--buffers now counts it"
-    text = f"without buffers: tcp_mem is not counted ({adds})"
+    text = f"without data: tcp_mem is not counted ({adds})"
     row = next((limit for limit in ledger.limits["full"].rows if limit.name == "tcp_mem"), None)
     if row is not None and row.headroom_sockets is not None:
         fits = fits_more_text(row, partial(units.rough_count, up=row.shows_upper_bound))
@@ -152,7 +152,7 @@ def verdict_text(ledger: Ledger, plan: Plan) -> str:
     verdict: str = plan.verdict
     if verdict == "fits":
         is_just = any(state_word(limit) == EDGE_WORDS["fits"] for limit in plan.limits)
-        verdict = f"{'just fits' if is_just else 'fits'}{'' if request.buffer_bytes else ', without buffers'}"
+        verdict = f"{'just fits' if is_just else 'fits'}{'' if request.buffer_bytes else ', without data'}"
         verdict += _alarms_text(plan)
     buffers = f", {assumption_text(plan)}" if request.buffer_bytes else ""
     statement = f"{verdict}: {connections_text(request)}{buffers}"

@@ -77,7 +77,7 @@ def assumption_text(plan: Plan) -> str:
         if any(name.startswith(f"{PLANNED_BUFFERS} ") for name in plan.missing):
             return "average buffers, not known"
         return "no buffers now" if has_no_buffers_now(plan) else "average buffers"
-    return f"{units.size(request.buffer_bytes)} of buffers each" if request.buffer_bytes else "no buffers"
+    return f"{units.size(request.buffer_bytes)} of buffers each" if request.buffer_bytes else "without data"
 
 
 def has_no_buffers_now(plan: Plan) -> bool:

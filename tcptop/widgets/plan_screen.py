@@ -42,7 +42,7 @@ PAGE_COLUMNS = 120
 START = (
     " The form starts from this machine, as the main screen: half client side, families as now, its buffers"
     " (average buffers, or none), and mini-sockets if it counts those in TIME_WAIT. tcptop plan starts from its"
-    " arguments; without them sockets are server side, IPv4 and without buffers."
+    " arguments; without them sockets are server side, IPv4 and without data."
 )
 """Tells why the form and the command begin with different numbers."""
 POSITION_WIDTH = 16

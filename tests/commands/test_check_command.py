@@ -1168,4 +1168,4 @@ def test_without_memavailable_the_use_of_memory_is_not_known(root: Path, run: Ru
     meminfo.write_text(re.sub(r"MemAvailable:.*\n", "", meminfo.read_text()))
     assert "meminfo has no MemAvailable" in run("--root", str(root), "memory").text
     planned = forked_program.run("plan", "--connections", "100K", "--root", root)
-    assert planned.stdout.startswith("fits, without buffers: 100 000 ")
+    assert planned.stdout.startswith("fits, without data: 100 000 ")

@@ -389,7 +389,7 @@ def test_a_full_table_of_time_wait_stops_no_connection(
     lost = (memory["high_takes"] - alone["high_takes"]) / (alone["high_takes"] / 10_000)
     assert alone["connections"] - memory["connections"] == pytest.approx(lost, rel=0.1)
     code, output = run(*arguments)
-    assert (code, output.partition(":")[0]) == (0, "fits, without buffers")
+    assert (code, output.partition(":")[0]) == (0, "fits, without data")
     [line] = [line for line in output.splitlines() if line.startswith(" TIME_WAIT  ")]
     assert line.split()[-4:] == ["100", "%", "-", "FULL"]
     size = alone["high_takes"] / 10_000
@@ -1173,7 +1173,7 @@ def test_the_text_fits_80_columns_and_begins_with_the_verdict(kernel: str, reque
         assert output.isascii()
         assert max(map(len, output.splitlines())) <= 80
         assert output.endswith("\n")
-        fits = "fits: " if "--buffers" in request_ else "fits, without buffers: "
+        fits = "fits: " if "--buffers" in request_ else "fits, without data: "
         assert output.startswith({0: fits, 1: "does not fit: ", 2: "cannot say: "}[code])
 
 
@@ -1229,7 +1229,7 @@ def test_limits_that_alarm_and_are_not_counted_stand_below_the_verdict(root: Pat
     code, output = run(*arguments)
     head, _, rest = output.partition("\n\n")
     assert code == 0
-    assert head.startswith("fits, without buffers: 40 server-side connections; ")
+    assert head.startswith("fits, without data: 40 server-side connections; ")
     assert (
         " not counted: orphans CRITICAL 98 % (no orphans planned), tcp_mem NEAR 85 % (no buffers planned),"
         " conntrack NEAR 83 % (no tracked flows planned)"
@@ -1570,8 +1570,8 @@ def test_help_has_the_multipliers_and_the_exit_codes() -> None:
 
 
 def test_a_plan_of_idle_sockets_says_first_that_buffers_are_not_counted(run: Run) -> None:
-    """A plan without buffers does not count tcp_mem."""
-    idle = "without buffers: tcp_mem is not counted (--buffers now counts it)"
+    """A plan without data does not count tcp_mem."""
+    idle = "without data: tcp_mem is not counted (--buffers now counts it)"
     for options, is_idle in (((), True), (("--buffers", "0"), True), (("--buffers", "4K"), False)):
         code, output = run("--root", TREE, "--connections", "100K", *options)
         assert code == 0
@@ -1768,7 +1768,7 @@ def test_without_any_port_for_connect_the_verdict_has_a_condition(
     code, output = run(*arguments)
     head = " ".join(output.partition("\n\n")[0].split())
     says = "if each connects without binding to a port: connect() finds none, as all of ip_local_port_range are in"
-    assert head.startswith("fits, without buffers: 10 000 ")
+    assert head.startswith("fits, without data: 10 000 ")
     assert f"{says} ip_local_reserved_ports" in head
     assert output.count("connect() finds") == 1
     found = run_json(*arguments)
@@ -1846,7 +1846,7 @@ def test_no_row_contradicts_the_verdict_near_the_limit(kernel: str, run: Run, ru
     [share] = re.findall(r" ((?:99 to )?100 %) .* JUST FITS$", row)
     assert (code, " ".join(text.split()).partition(":")[0]) == (
         0,
-        f"just fits, without buffers; memory would be {share} used",
+        f"just fits, without data; memory would be {share} used",
     )
     code, text = run(*arguments, str(most + most // 1000))
     [row] = [line for line in text.splitlines() if line.startswith(" memory ")]
@@ -1858,7 +1858,7 @@ def test_no_row_contradicts_the_verdict_near_the_limit(kernel: str, run: Run, ru
     assert row.endswith(" FULL")
     assert "MAY BE" not in row
     code, text = run(*arguments, str(most // 2))
-    assert (code, text.partition(":")[0], "JUST" in text) == (0, "fits, without buffers", False)
+    assert (code, text.partition(":")[0], "JUST" in text) == (0, "fits, without data", False)
 
 
 # Limits whose counters have an error
@@ -1962,7 +1962,7 @@ def test_the_verdict_says_where_the_fullest_process_stops(
     sockets = int(connections) * (2 if side == "proxy" else 1)
     assert output.startswith("fits")
     assert ", or nofile " in output or not words
-    assert re.search(rf"first limit: [^,]+, after about [\d ]+ connections{re.escape(words)} without buffers:", output)
+    assert re.search(rf"first limit: [^,]+, after about [\d ]+ connections{re.escape(words)} without data:", output)
     assert f"one new process needs nofile above {units.grouped(sockets)}; python[24815]" in output
     needed = units.grouped(sockets + descriptors)
     assert f"would need above {needed} (it has 4 500, {units.grouped(4_500 - descriptors)} left)" in output
@@ -2064,7 +2064,7 @@ def test_a_plan_that_fits_names_the_limits_that_would_be_near(run: Run, run_json
     code, text = run(*arguments, str(most * 9 // 10))
     [share] = re.findall(r"(?m)^ memory .*? ((?:\d\d to )?\d\d %) .* NEAR$", text)
     assert code == 0
-    assert " ".join(text.split()).startswith(f"fits, without buffers; memory would be NEAR ({share}): 1 ")
+    assert " ".join(text.split()).startswith(f"fits, without data; memory would be NEAR ({share}): 1 ")
     assert "would be" not in run(*arguments, "1K")[1].partition(":")[0]
 
 

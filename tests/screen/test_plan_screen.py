@@ -109,7 +109,7 @@ def assert_page_shows(lines: Sequence[str], found: dict[str, Any]) -> None:
     is_idle = request["buffer_bytes_per_socket"] == 0 and not request["buffers_as_now"]
     stopping = [limit for limit in found["limits"] if limit["name"] != "tcp_max_tw_buckets"]
     at_edge = any(limit["verdict"] == "fits" and limit["ratio"] >= 0.97 for limit in stopping)
-    words = f"{'just ' * at_edge}fits{', without buffers' * is_idle}" if verdict == "fits" else verdict
+    words = f"{'just ' * at_edge}fits{', without data' * is_idle}" if verdict == "fits" else verdict
     for limit in stopping if verdict == "fits" else ():
         if limit["ratio"] >= 0.97:
             words += f"; {limit_label(limit['name'])} would be {percents(limit)} used"
@@ -202,7 +202,7 @@ async def test_limits_that_alarm_and_are_not_counted_stand_beside_the_verdict(al
     async with tree_app(alarm).run_test(size=TALL) as pilot:
         app = await open_plan(pilot, *"1k", "down", "0", "up", "up", "up", "up", "left")
         lines, text = page(app), page_text(app)
-        assert "fits, without buffers: 1 000 connections, half client side;" in text
+        assert "fits, without data: 1 000 connections, half client side;" in text
         assert (
             "not counted: orphans CRITICAL 98 % (no orphans planned), conntrack NEAR 90 % (no tracked flows planned),"
             " tcp_mem NEAR 80 % (no buffers planned)"
@@ -317,7 +317,7 @@ async def test_a_number_takes_only_the_characters_of_a_number() -> None:
             assert figures(app) == before
         await pilot.press("4")
         assert "! connections" not in page_text(app)
-        assert "fits, without buffers: 1 234 connections, half client side" in page_text(app)
+        assert "fits, without data: 1 234 connections, half client side" in page_text(app)
 
 
 async def test_a_pasted_number_replaces_the_number() -> None:
@@ -427,7 +427,7 @@ async def test_what_one_process_cannot_hold_and_a_limit_that_would_be_near_are_i
     async with tree_app(root).run_test(size=(80, 24)) as pilot:
         app = await open_plan(pilot, *"1400000")
         shown = screen_text(app)
-        assert re.search(r"fits, without buffers; memory would be NEAR \([\d to]+%\): ", " ".join(shown.split()))
+        assert re.search(r"fits, without data; memory would be NEAR \([\d to]+%\): ", " ".join(shown.split()))
         assert "one process: at most 1 048 576 files (fs.nr_open)" in shown
 
 
@@ -438,7 +438,7 @@ async def test_every_field_and_the_verdict_are_in_sight(size: tuple[int, int]) -
         shown = screen_text(app)
         for label in ("connections", "buffers", "TIME_WAIT", "side", "family", "conntrack", "epoll", "kTLS"):
             assert label in shown
-        assert "fits, without buffers: 100 000 connections" in " ".join(shown.split())
+        assert "fits, without data: 100 000 connections" in " ".join(shown.split())
         await pilot.press("tab")
         assert "›buffers" in screen_text(app)
         await pilot.press("end")

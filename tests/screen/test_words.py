@@ -155,7 +155,7 @@ def test_a_text_on_the_screen_leads_to_no_entry_that_it_does_not_name() -> None:
         ("% of RAM", "TCP in the kernel"),
         ("14 % of RAM", "TCP in the kernel"),
         ("no flow in this netns", "conntrack"),
-        ("without buffers", "without buffers"),
+        ("without buffers", "without data"),
         ("other", "other"),
         ("-5/s", "growth"),
         ("+310/s", "growth"),
