@@ -252,6 +252,12 @@ class TcpMemory(NamedTuple):
         """
         return self.low_bytes if self.missing else self.bytes
 
+    @property
+    def shown_buffer_bytes(self) -> int:
+        """The part of `shown_bytes` that is buffers; 0 if it has none."""
+        buffers = next((part for part in self.parts if part.name == BUFFERS), None)
+        return 0 if buffers is None else buffers.low_bytes if self.missing else buffers.bytes
+
 
 class ZoneMemory(NamedTuple):
     """The free memory of one zone, and how many slabs of sockets and mini-sockets fit into the free memory."""

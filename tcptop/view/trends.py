@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 
-from tcptop.ledger import AccountingMode, Ledger
+from tcptop.ledger import AccountingMode, Ledger, TcpMemory
 
 STEP_S = 5
 """Duration of a step of the trends, in seconds.
@@ -34,6 +34,8 @@ class Trends:
     time_wait: Series = ()
     buffer_bytes: Series = ()
     tcp_bytes: Series = ()
+    slab_bytes: Series = ()
+    """`tcp_bytes` without buffers."""
     counted_at_s: Series = ()
     """Time when the slabs in `tcp_bytes` were counted. Two steps with equal times have the same count of slabs."""
     counted_sockets: Series = ()
@@ -105,6 +107,10 @@ def connection_bytes(ledger: Ledger, mode: AccountingMode = "full") -> float | N
     return cost.now_bytes if cost.now_bytes is not None else cost.by_family["mix"].accepted.slab_bytes
 
 
+def _slab_bytes(memory: TcpMemory) -> float | None:
+    return None if memory.shown_bytes is None else memory.shown_bytes - memory.shown_buffer_bytes
+
+
 FIGURES: dict[str, Callable[[Ledger], float | None]] = {
     "bytes_per_connection": connection_bytes,
     "bytes_per_mini_socket": partial(connection_bytes, mode="time_wait"),
@@ -112,6 +118,7 @@ FIGURES: dict[str, Callable[[Ledger], float | None]] = {
     "time_wait": lambda ledger: ledger.sockets.time_wait,
     "buffer_bytes": lambda ledger: ledger.sockets.buffer_bytes,
     "tcp_bytes": lambda ledger: ledger.tcp_memory.shown_bytes,
+    "slab_bytes": lambda ledger: _slab_bytes(ledger.tcp_memory),
     "counted_at_s": lambda ledger: ledger.tcp_memory.counted_at_s,
     "counted_sockets": lambda ledger: ledger.tcp_memory.counted_sockets,
     "counted_time_wait": lambda ledger: ledger.tcp_memory.counted_time_wait,

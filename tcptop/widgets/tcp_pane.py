@@ -39,6 +39,8 @@ right after the slabs, so that the two rates, one below the other, can be compar
 """
 STEADY_SHARE = 1e-5
 """If the change per second is less than this share of the memory, the pane says `steady` instead of the change."""
+STEADY_BYTES = 256 << 10
+"""If the number of sockets stands still, a smaller change of the memory is `steady`: a few slabs that come and go."""
 WIDE = 1.2
 """The range of the total is wide if its upper bound is more than this number times the total."""
 GAP = "  "
@@ -224,12 +226,26 @@ def _with_free_column(texts: Sequence[str], columns: int) -> str:
 
 
 def _growth_text(view: View, total_bytes: float) -> str:
-    """The growth per second over the last GROWTH_STEPS steps, as text; empty if it is unknown."""
-    change = _change(view.trends, "tcp_bytes")
-    if change is None:
+    """The growth per second over the last GROWTH_STEPS steps, as text; empty if it is unknown.
+
+    Buffers count only if their counter has moved by more than its error. What of the charge holds data is an estimate,
+    which changes at a look at the sockets though no buffer does; so the present share is taken of the change.
+    """
+    trends, latest = view.trends, view.trends.latest
+    slabs, charge = _change(trends, "slab_bytes"), _change(trends, "buffer_bytes")
+    if slabs is None or latest is None:
         return ""
-    per_s, _ = change
-    return "steady" if abs(per_s) < STEADY_SHARE * total_bytes else f"{units.signed_size(per_s)}/s"
+    per_s, period_s = slabs
+    sockets = _change(trends, "counted_sockets")
+    least_per_s = STEADY_SHARE * total_bytes
+    if sockets is None or not round(sockets[0]):
+        least_per_s = max(least_per_s, STEADY_BYTES / period_s)
+    error_bytes, charged_bytes = latest.sockets.buffer_error_bytes, latest.sockets.buffer_bytes
+    if charge is not None and charged_bytes and error_bytes is not None and abs(charge[0]) * period_s > error_bytes:
+        per_s += charge[0] * latest.tcp_memory.shown_buffer_bytes / charged_bytes
+    elif charge is not None and abs(per_s) < least_per_s <= abs(charge[0]):
+        return ""
+    return "steady" if abs(per_s) < least_per_s else f"{units.signed_size(per_s)}/s"
 
 
 def _change(trends: Trends, name: str) -> tuple[float, float] | None:
