@@ -52,7 +52,7 @@ def _of(*kinds: HolderKind) -> Callable[[HolderGroup], bool]:
 
 
 class About(NamedTuple):
-    """A kind of verdict, the column that the verdict is about, and a function that selects the groups concerned."""
+    """A kind of verdict, a column that the verdict is about, and a function that selects the groups concerned."""
 
     verdict_kind: str
     column: str
@@ -62,14 +62,31 @@ class About(NamedTuple):
 WITH_PROCESS: Sequence[HolderKind] = ("process", "not_seen")
 """Kinds of holders that are processes."""
 
+NAME_COLUMN = ""
+"""Stands for the first column, whichever it is: the verdict is about the row as a whole."""
+
+
+def _is_dropping(group: HolderGroup) -> bool:
+    return group.state == "LISTEN" and group.drops != 0
+
+
+def _is_close_wait(group: HolderGroup) -> bool:
+    return group.holder.kind in WITH_PROCESS and group.state == "CLOSE_WAIT"
+
+
 ABOUT: Sequence[About] = (
+    About("queue_full", NAME_COLUMN, _of("queue")),
     About("queue_full", "SOCKETS", _of("queue")),
-    About("queue_full", "DROPS", lambda group: group.state == "LISTEN" and group.drops != 0),
+    About("queue_full", NAME_COLUMN, _is_dropping),
+    About("queue_full", "DROPS", _is_dropping),
     About("queue_near", "SOCKETS", _of("queue")),
-    About("nofile", "SOCKETS", _of("process")),
+    About("nofile", "OWNER", _of("process")),
+    About("orphans", "SOCKETS", _of("orphan")),
     About("orphans", "UNSENT", _of("orphan")),
     About("unread", "UNREAD", lambda group: group.holder.kind in WITH_PROCESS and group.unread_bytes > 0),
-    About("close_wait", "STATE", lambda group: group.holder.kind in WITH_PROCESS and group.state == "CLOSE_WAIT"),
+    About("close_wait", "STATE", _is_close_wait),
+    About("close_wait", "SOCKETS", _is_close_wait),
+    About("no_process", "OWNER", _of("no_process")),
     About("no_process", "SOCKETS", _of("no_process")),
     About("TCPReqQFullDrop", "SOCKETS", _of("handshake")),
     About("TCPReqQFullDoCookies", "SOCKETS", _of("handshake")),

@@ -41,7 +41,7 @@ OTHER_KEYS: tuple[tuple[str, str], ...] = (
 HOLDER_KEYS: tuple[tuple[str, str], ...] = (
     ("↑ ↓ PgUp PgDn", "choose a row; Home and End, too"),
     ("ENTER", "open the row: what it means, its other groupings, listeners and cgroups"),
-    ("i", "the verdicts and the sums in full"),
+    ("i", "what to do: the verdicts with their remedies, and the sums, in full"),
     ("d", "on the page of a row: single sockets with their tcp_info"),
     ("← →", "group by owner, process, cgroup, netns, port, state or user"),
     ("s", "sort by the next column, as a click on a heading does"),

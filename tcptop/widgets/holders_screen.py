@@ -11,7 +11,7 @@ from rich.cells import set_cell_size
 from textual.binding import Binding, BindingType
 from textual.events import Click, Key
 
-from tcptop.explanation.holder_page import TCP_INFO, SingleSockets, holder_page, warned_columns
+from tcptop.explanation.holder_page import NAME_COLUMN, TCP_INFO, SingleSockets, holder_page, warned_columns
 from tcptop.explanation.holder_rows import (
     BY_PROCESS,
     CGROUP_COLUMNS,
@@ -118,7 +118,9 @@ CLOSE_KEY: KeyHint = ("ESC", "close", "close")
 END_FILTER_KEY: KeyHint = ("ESC", "all rows", "all")
 BACK_KEY: KeyHint = ("ESC", "back to the table", "back")
 SCROLL_KEY: KeyHint = ("↑ ↓", "scroll", "scroll")
-FOOT_KEY: KeyHint = ("i", "all verdicts", "verdicts")
+FOOT_KEY: KeyHint = ("i", "what to do", "what to do")
+WHOLE_FOOT_KEY: KeyHint = ("i", "in full", "in full")
+"""Hint that replaces FOOT_KEY if no verdict has a remedy."""
 SINGLE_KEY: KeyHint = ("d", "single sockets", "sockets")
 ASKING = "asking the kernel for its sockets …"
 PAUSED = "paused: SPACE asks the kernel for its sockets"
@@ -280,7 +282,8 @@ class HoldersPane(ScrollPane):
             drawn = [*table, *gap, *foot]
             drawn += [EMPTY_LINE] * (room - len(drawn))
             is_cut = len(foot) < len(sum_lines(holders, columns)) + len(verdict_lines(holders, columns, again))
-            keys = self._table_keys(is_cut)
+            has_remedy = any(verdict.remedy for verdict in holders.verdicts)
+            keys = self._table_keys((FOOT_KEY if has_remedy else WHOLE_FOOT_KEY,) if is_cut else ())
         return [*drawn, key_line(columns, keys)] if with_keys else drawn
 
     def _reason_lines(self, ledger: Ledger, choices: Choices, columns: int) -> list[Line]:
@@ -358,8 +361,7 @@ class HoldersPane(ScrollPane):
         for index in range(self._first, min(len(self._rows), self._first + self._body_height)):
             row = self._rows[index]
             texts = self._cells(row, layout, self._total_bytes, not holders.sums.complete)
-            warned = warned_columns(holders, row)
-            warned |= {layout.titles[0]} if warned else set()
+            warned = coloured_titles(warned_columns(holders, row), self.choice.by, layout.titles)
             line = layout.line(texts, ["warning" if title in warned else "text" for title in layout.titles])
             lines.append(under_cursor(line, columns) if index == self._cursor else line)
         if not self._rows:
@@ -395,8 +397,10 @@ class HoldersPane(ScrollPane):
             return (REPLAY_KEY,)
         return (LIVE_KEY,) if self._source.asks_kernel else ()
 
-    def _table_keys(self, is_foot_cut: bool) -> tuple[KeyHint, ...]:
+    def _table_keys(self, foot: tuple[KeyHint, ...]) -> tuple[KeyHint, ...]:
         """The keys that have an effect on the table; the hint of the key `s` also names the sort column.
+
+        `foot` is the hint of the key that shows the verdicts and sums in full, if they are not.
 
         ESC comes first, as on the pages, so that no width leaves it out.
         """
@@ -410,7 +414,7 @@ class HoldersPane(ScrollPane):
         ]
         if self._hidden:
             keys.insert(-2, COLUMNS_KEY)
-        first = (END_FILTER_KEY if self.choice.text else CLOSE_KEY, *((FOOT_KEY,) if is_foot_cut else ()))
+        first = (END_FILTER_KEY if self.choice.text else CLOSE_KEY, *foot)
         return (*first, *keys, *self._step_keys())
 
     def text_to_copy(self) -> str:
@@ -675,6 +679,16 @@ def lay_out(
     headings = [Heading(title, left=title in LEFT) for title in titles]
     layout = Layout(headings, range(len(titles)), [widths[title] for title in titles], GAP, cell_width)
     return LaidOut(layout, len(others) + 2 - len(titles), skipped)
+
+
+def coloured_titles(warned: Collection[str], by: Grouping, titles: Sequence[str]) -> set[str]:
+    """The titles of the columns of a row that have the colour of a verdict, which is about the columns `warned`.
+
+    If none of them is visible, the first column has it, so that no row with a verdict looks like one without.
+    """
+    first = {NAME_COLUMN, *(("OWNER",) if by in BY_PROCESS else ())}
+    coloured = {titles[0] if title in first else title for title in warned}
+    return {titles[0]} if coloured and not coloured.intersection(titles) else coloured
 
 
 def under_cursor(line: Line, columns: int) -> Line:

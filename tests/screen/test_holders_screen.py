@@ -175,8 +175,8 @@ async def test_a_cell_is_coloured_only_if_a_verdict_is_about_it(tmp_path: Path) 
     async with tree_app(folder).run_test(size=(120, 40)) as pilot:
         app = await open_holders(pilot, "end")
         plain, warning = (str(app.screen.query_one(HoldersPane)._style(role).color) for role in ("text", "warning"))
-        assert colour(app, "CLOSE_WAIT", "CLOSE_WAIT") == colour(app, "CLOSE_WAIT", "hoarder[10]") == warning
-        assert colour(app, "CLOSE_WAIT", "879K") == plain
+        assert coloured(app, "CLOSE_WAIT", warning) == ["CLOSE_WAIT", "600"]
+        assert colour(app, "CLOSE_WAIT", "879K") == colour(app, "CLOSE_WAIT", "hoarder[10]") == plain
         assert colour(app, r"hoarder.* LISTEN", "hoarder[10]") == plain
         assert coloured(app, "^queue of", warning) == ["queue of sleeper[11]", "301"]
         await pilot.press("home")
@@ -188,6 +188,54 @@ async def test_a_cell_is_coloured_only_if_a_verdict_is_about_it(tmp_path: Path) 
         await pilot.pause()
         assert shown(app)[0].startswith("STATE")
         assert colour(app, "CLOSE_WAIT", "CLOSE_WAIT") == warning
+
+
+async def test_a_process_nearly_out_of_files_is_coloured_and_its_queues_are_not(tmp_path: Path) -> None:
+    folder = made_tree(
+        tmp_path,
+        *(net(), listen(8080, 0, 128, 5, 10), process(10, "server", descriptors=96, limit=100)),
+        *(group("whole:10", 90, port=8080, rmem=900_000, drops=3), group("whole:11", 7, port=22), process(11, "other")),
+    )
+    async with tree_app(folder).run_test(size=(120, 40)) as pilot:
+        app = await open_holders(pilot, "end")
+        warning = str(app.screen.query_one(HoldersPane)._style("warning").color)
+        assert coloured(app, "^server.* ESTABLISHED", warning) == ["server[10]"]
+        assert coloured(app, "^server.* LISTEN", warning) == ["server[10]"]
+        assert coloured(app, "^other", warning) == []
+        await pilot.press("right", "end")
+        await pilot.pause()
+        assert shown(app)[0].startswith("PROCESS")
+        assert coloured(app, "^server", warning) == ["server[10]"]
+        for _ in range(3):
+            await pilot.press("right", "end")
+        await pilot.pause()
+        assert shown(app)[0].startswith("SERVICE")
+        assert coloured(app, "^in :8080", warning) == ["server[10]"]
+    async with tree_app(folder).run_test(size=(40, 24)) as pilot:
+        app = await open_holders(pilot, *["right"] * 4, "end")
+        assert "OWNER" not in shown(app)[0]
+        assert coloured(app, "^in :8080", warning) == ["in :8080"], "a row with a verdict is never without its colour"
+
+
+async def test_unread_data_and_orphans_colour_their_own_cells(tmp_path: Path) -> None:
+    folder = made_tree(
+        tmp_path,
+        *(net(), process(10, "stuck"), group("whole:10", 40, port=8080, rqueue=9_000_000_000, rmem=9_000_000_000)),
+        group("none", 30_000, "FIN_WAIT1", port=443, wqueue=900_000_000, wmem_queued=900_000_000),
+    )
+    async with tree_app(folder).run_test(size=(140, 40)) as pilot:
+        app = await open_holders(pilot)
+        lines = shown(app)
+        assert any("unread in 40 sockets" in line for line in lines)
+        assert any("30 000 orphans" in line for line in lines)
+        warning = str(app.screen.query_one(HoldersPane)._style("warning").color)
+        for key, row, title in (("end", "^stuck", "UNREAD"), ("home", r"^\(orphan\)", "UNSENT")):
+            await pilot.press(key)
+            await pilot.pause()
+            start = lines[0].index(title)
+            [line] = [line for line in shown(app) if re.search(row, line)]
+            cell = line[start : start + len(title)].strip()
+            assert coloured(app, row, warning) == ([cell] if title == "UNREAD" else ["30 000", cell])
 
 
 async def test_columns_that_say_nothing_are_left_out_and_those_that_tell_rows_apart_are_not(tmp_path: Path) -> None:
@@ -737,7 +785,12 @@ async def test_the_foot_in_full_has_every_verdict_and_sum(folder: Path) -> None:
         app = await open_holders(pilot)
         assert app._ledger is not None
         assert app._ledger.holders is not None
-        assert re.match(r" *ESC close +i verdicts +ENTER open ", shown(app)[-1])
+        assert not any("accept(2) faster" in line for line in shown(app)), "the remedies have no room"
+        assert re.match(r" *ESC close +i what to do +ENTER open ", shown(app)[-1])
+        await pilot.press("question_mark")
+        await pilot.pause()
+        assert re.search(r"\bi +what to do: the verdicts with their remedies", screen_text(app))
+        await pilot.press("escape")
         await pilot.press("i")
         pages: list[str] = []
         for _ in range(4):
@@ -746,9 +799,19 @@ async def test_the_foot_in_full_has_every_verdict_and_sum(folder: Path) -> None:
         text = " ".join(" ".join(pages).split())
         for verdict in app._ledger.holders.verdicts:
             assert " ".join(verdict.text.split()) in text
+            assert " ".join(verdict.remedy.split()) in text
         assert "in accept queues" in text
         await pilot.press("escape")
         assert shown(app)[0].split()[0] == "OWNER"
+
+
+async def test_where_no_verdict_has_a_remedy_the_key_of_the_sums_promises_none(tmp_path: Path) -> None:
+    nets = [net(number, number == 1, "refused", reason="not permitted") for number in range(2, 9)]
+    folder = made_tree(tmp_path, net(), *nets, *(group("whole:10", 5, port=port) for port in range(1, 30)), process(10))
+    async with tree_app(folder).run_test(size=(60, 10)) as pilot:
+        keys = shown(await open_holders(pilot))[-1]
+        assert "i in full" in keys
+        assert "what to do" not in keys
 
 
 async def test_a_recording_without_a_look_names_the_command(tmp_path: Path) -> None:
