@@ -379,12 +379,17 @@ def unlooked_sentences(ledger: Ledger) -> list[str]:
     names = unlooked_names(ledger.limits["full"], long=True)
     texts: list[str] = []
     if names:
-        named = " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
         how = "" if not ledger.live else ": tcptop who" if is_here(ledger) else ": tcptop who on that machine"
-        texts.append(f"{named} {'were' if len(names) > 1 else 'was'} not looked at{how}")
+        texts.append(f"{not_looked_at_text(names)}{how}")
     elif names := partly_seen_names(ledger.limits["full"], long=True):
         texts.append(f"{' and '.join(names)}: not all were seen, others may come first; root sees those of all users")
     return [*texts, *filter(None, [listen_overflows_text(ledger)])]
+
+
+def not_looked_at_text(names: Sequence[str]) -> str:
+    """Says that no look was made at limits: `nofile, accept queues and ports were not looked at`."""
+    named = " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+    return f"{named} {'were' if len(names) > 1 else 'was'} not looked at"
 
 
 def listen_overflows(ledger: Ledger) -> int | None:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from tcptop.explanation.limit_texts import state_text
+from tcptop.explanation.limit_texts import (
+    is_here,
+    not_looked_at_text,
+    partly_seen_names,
+    state_text,
+    unlooked_names,
+)
 from tcptop.explanation.plan_words import Signs
 from tcptop.ledger import Ledger, Limit
-from tcptop.ledger.plan import Plan, PlanLimit
+from tcptop.ledger.plan import Plan, PlanLimit, PlanRequest
 from tcptop.text import units
 from tcptop.text.line import Line, paragraph
 
@@ -29,29 +35,69 @@ def limits_to_raise(ledger: Ledger, plan: Plan) -> list[Limit]:
     return limits
 
 
+def unlooked_text(ledger: Ledger, plan: Plan, key: str = "") -> str:
+    """The limits that the plan needs and that only a look tells, if none was made, or if it saw a part; may be empty.
+
+    `key` makes a look of this machine.
+    """
+    request, limits = plan.request, ledger.limits["full"]
+    needed = {"nofile", *(("listen_queues",) if request.accepted else ()), *(("ports",) if request.outgoing else ())}
+    limits = limits._replace(rows=tuple(limit for limit in limits.rows if limit.name in needed))
+    if names := unlooked_names(limits, long=True):
+        how = f": {key if is_here(ledger) else 'tcptop who there'}" if key and ledger.live else ""
+        return f"{not_looked_at_text(names)}, may come first{how}"
+    if names := partly_seen_names(limits, long=True):
+        return f"{' and '.join(names)}: not all seen, others may come first"
+    return ""
+
+
+def first_look_lines(ledger: Ledger, plan: Plan, columns: int, is_form: bool = False, sign: Signs = str) -> list[Line]:
+    """The lines right below the verdict: what stops the plan by a look, and the limits that were not looked at."""
+    texts = _stopping_texts(ledger, plan).values()
+    lines = [line for text in texts for line in paragraph(sign(text), columns - 1, "warning")]
+    unlooked = unlooked_text(ledger, plan, "ESC, W" if is_form else "--who")
+    return [*lines, *(paragraph(sign(unlooked), columns - 1, "text") if unlooked else [])]
+
+
 def look_lines(ledger: Ledger, plan: Plan, columns: int, sign: Signs = str) -> list[Line]:
-    """The lines below the verdict: what a look at the sockets found of limits that the plan does not count."""
-    found = look_text(ledger, plan)
+    """The lines below the verdict: what else a look at the sockets found of limits that the plan does not count."""
+    found = look_text(ledger, plan, is_page=True)
     return paragraph(sign(found), columns - 1, "text") if found else []
 
 
-def look_text(ledger: Ledger, plan: Plan) -> str:
+def look_text(ledger: Ledger, plan: Plan, is_page: bool = False) -> str:
     """Findings of a look at the sockets on the limits of single processes, ports and listeners; empty without a look.
 
-    The limits are those that the planned connections need, each with what is left of it.
+    The limits are those that the planned connections need, each with what is left of it. On a page, those that have a
+    line right below the verdict are left out.
     """
     request, found = plan.request, found_by_look(ledger)
+    said = _stopping_texts(ledger, plan) if is_page else {}
     texts: list[str] = []
     if (limit := found.get("nofile")) is not None:
-        texts.append(_nofile_text(limit, request.sockets))
-    if request.accepted and (limit := found.get("listen_queues")) is not None:
-        full = f", {state_text(limit)}" if limit.state == "full" else ""
-        use = f"{units.count(limit.used)} of {units.count(limit.maximum)}"
-        texts.append(f"accept queue of {limit.note}: {use}{full}")
+        new = f"one new process needs nofile above {units.grouped(request.sockets)}"
+        texts.append(new if "nofile" in said else f"{new}; {_nofile_text(limit, request)}")
+    if request.accepted and (limit := found.get("listen_queues")) is not None and "listen_queues" not in said:
+        texts.append(_queue_text(limit))
     if request.outgoing and (limit := found.get("ports")) is not None and limit.used:
         of = f"{'at most ' if limit.maximum_is_at_most else ''}{units.count(limit.maximum)}"
         texts.append(f"local ports {limit.note}: at most {units.count(limit.used)} of {of} in use")
     return f"{LOOK_FOUND}: {'; '.join(texts)}" if texts else ""
+
+
+def _stopping_texts(ledger: Ledger, plan: Plan) -> dict[str, str]:
+    """What a look found of the limits that stop the planned sockets, or have an alarm, by the name of the limit."""
+    request, found = plan.request, found_by_look(ledger)
+    texts: dict[str, str] = {}
+    if (limit := found.get("nofile")) is not None and limit.maximum is not None:
+        left = _files_left(limit) - (limit.used_error or 0)
+        if left < request.sockets or limit.state in ("near", "full"):
+            sockets, needed = units.grouped(request.sockets), units.grouped(_needed_files(limit, request))
+            has = f"{limit.owner} has {_left_text(limit)} of {units.count(limit.maximum)} left"
+            texts["nofile"] = f"nofile: {has}; {sockets} more need above {needed}"
+    if request.accepted and (limit := found.get("listen_queues")) is not None and limit.state == "full":
+        texts["listen_queues"] = _queue_text(limit)
+    return texts
 
 
 def found_by_look(ledger: Ledger) -> dict[str, Limit]:
@@ -59,20 +105,30 @@ def found_by_look(ledger: Ledger) -> dict[str, Limit]:
     return {limit.name: limit for limit in ledger.limits["full"].rows if limit.used is not None}
 
 
-def _nofile_text(limit: Limit, sockets: int) -> str:
-    """The limit on open files that a new process with all planned sockets needs, and that the fullest process needs.
+def _queue_text(limit: Limit) -> str:
+    full = f", {state_text(limit)}" if limit.state == "full" else ""
+    return f"accept queue of {limit.note}: {units.count(limit.used)} of {units.count(limit.maximum)}{full}"
 
-    The fullest process has other files open, which count too; if their number has an error, the upper bound counts.
-    """
+
+def _nofile_text(limit: Limit, request: PlanRequest) -> str:
+    """The limit on open files that the fullest process needs for all planned sockets, and what it has."""
     fullest = limit.note.partition(", ")[2]
     owner = f"{limit.owner}, {fullest}," if fullest else limit.owner
-    needed = sockets + (limit.used or 0) + (limit.used_error or 0)
+    has = f"it has {units.count(limit.maximum)}, {_left_text(limit)} left"
+    return f"{owner} would need above {units.grouped(_needed_files(limit, request))} ({has})"
+
+
+def _needed_files(limit: Limit, request: PlanRequest) -> int:
+    """Number of files that the fullest process would have open.
+
+    Its other files count too; if their number has an error, the upper bound counts.
+    """
+    return request.sockets + (limit.used or 0) + (limit.used_error or 0)
+
+
+def _left_text(limit: Limit) -> str:
     error = f" ± {units.grouped(limit.used_error)}" if limit.used_error else ""
-    has = f"it has {units.count(limit.maximum)}, {units.grouped(_files_left(limit))}{error} left"
-    return (
-        f"one new process needs nofile above {units.grouped(sockets)}; {owner} would need above"
-        f" {units.grouped(needed)} ({has})"
-    )
+    return f"{units.grouped(_files_left(limit))}{error}"
 
 
 def _files_left(limit: Limit) -> int:

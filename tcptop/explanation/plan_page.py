@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from tcptop.explanation.plan_comparison import comparison_lines
-from tcptop.explanation.plan_look import limits_to_raise, look_lines
+from tcptop.explanation.plan_look import first_look_lines, limits_to_raise, look_lines
 from tcptop.explanation.plan_remarks import remark_lines
 from tcptop.explanation.plan_tables import bar_lines, node_lines, part_lines
 from tcptop.explanation.plan_verdict import (
@@ -47,6 +47,7 @@ def plan_page(
     sections = [
         [
             *_marked_verdict(ledger, plan, columns, is_last_valid),
+            *first_look_lines(ledger, plan, columns, is_form=True),
             *idle_lines(ledger, plan, columns, is_form=True),
             *port_lines(plan, columns),
             *nr_open_lines(plan, columns),

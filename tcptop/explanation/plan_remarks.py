@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from tcptop.explanation.limit_texts import buffers_as_now_text, memory_use_text
 from tcptop.explanation.plan_comparison import compared, main_screen_text
-from tcptop.explanation.plan_look import found_by_look, look_text
+from tcptop.explanation.plan_look import found_by_look, look_text, unlooked_text
 from tcptop.explanation.plan_words import (
     DEFAULT_NR_OPEN,
     NO_PORT,
@@ -27,7 +27,6 @@ from tcptop.text import units
 from tcptop.text.line import Line, paragraph
 
 NO_PORT_REMARK = f"Ports: {NO_PORT}."
-NO_LOOK_REMARK = "nofile, local ports to one peer and accept queues are not in the plan"
 TIME_WAIT_S = 60
 """Time in seconds for which a mini-socket stays in TIME_WAIT (include/net/tcp.h, TCP_TIMEWAIT_LEN)."""
 
@@ -95,10 +94,12 @@ def remarks(ledger: Ledger, plan: Plan, is_form: bool = False, is_page: bool = F
         f" {units.grouped(request.sockets)} plus the files that it has open now{unchecked}."
         f"{_nr_open_text(plan)}"
     )
-    found = look_text(ledger, plan)
-    needs_look = look_needed_text(ledger.live).replace("(W", "(plan --who, W")
-    if not (found and is_page):
-        yield f"{found[0].upper()}{found[1:]}." if found else f"{NO_LOOK_REMARK}: {needs_look}."
+    if not is_page:
+        if found := look_text(ledger, plan):
+            yield f"{found[0].upper()}{found[1:]}."
+        if unlooked := unlooked_text(ledger, plan):
+            needs_look = look_needed_text(ledger.live).replace("(W", "(plan --who, W")
+            yield f"{unlooked}{f': {needs_look}' if 'not looked at' in unlooked else ''}."
     if any(sysctl.name == "net.ipv4.tcp_mem" for sysctl in plan.sysctls):
         yield "tcp_mem: above its second value windows shrink. It is in pages."
     if request.time_wait:

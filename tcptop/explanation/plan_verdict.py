@@ -36,7 +36,7 @@ def idle_lines(ledger: Ledger, plan: Plan, columns: int, is_form: bool = False, 
     row = next((limit for limit in ledger.limits["full"].rows if limit.name == "tcp_mem"), None)
     if row is not None and row.headroom_sockets is not None:
         fits = fits_more_text(row, partial(units.rough_count, up=row.shows_upper_bound))
-        text += f"; the main screen has {fits} sockets below it, average buffers"
+        text += f"; main screen: tcp_mem stops after {fits}, average buffers"
     return paragraph(sign(text), columns - 1, "text")
 
 

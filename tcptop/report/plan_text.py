@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tcptop.explanation.plan_comparison import comparison_lines
-from tcptop.explanation.plan_look import look_lines
+from tcptop.explanation.plan_look import first_look_lines, look_lines
 from tcptop.explanation.plan_page import sum_lines, sysctl_lines
 from tcptop.explanation.plan_remarks import remark_lines
 from tcptop.explanation.plan_tables import limit_lines, node_lines, part_lines
@@ -29,6 +29,7 @@ def plan_as_text(ledger: Ledger, plan: Plan) -> str:
     sections = [
         [
             *paragraph(verdict_text(ledger, plan), COLUMNS - 1, "text"),
+            *first_look_lines(ledger, plan, COLUMNS, sign=report_to_ascii),
             *idle_lines(ledger, plan, COLUMNS, sign=report_to_ascii),
             *port_lines(plan, COLUMNS),
             *nr_open_lines(plan, COLUMNS),

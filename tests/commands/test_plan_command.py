@@ -1605,7 +1605,7 @@ def test_a_plan_of_idle_sockets_names_what_tcp_mem_has_room_for(run: Run) -> Non
     code, output = run("--root", tree_path, "--connections", "100K")
     assert code == 0
     head = " ".join(output.partition("\n\n")[0].split())
-    assert re.search(r"tcp_mem is not counted .*; the main screen has >= [\d ]+ sockets below it", head)
+    assert re.search(r"tcp_mem is not counted .*; main screen: tcp_mem stops after >= [\d ]+, average buffers ", head)
 
 
 @pytest.mark.parametrize(
@@ -1927,15 +1927,23 @@ def test_a_look_is_named_below_the_verdict(run: Run, run_json: RunJson, tmp_path
     code, output = run("--connections", "900K", "--side", "mixed", "--root", root)
     assert code == 0
     head = " ".join(output.partition("\n\n")[0].split())
-    assert (
-        "one new process needs nofile above 900 000; hoarder[10], the fullest of the processes with sockets, would need"
-        " above 900 040 (it has 1 024, 984 left)" in head
+    stops = "nofile: hoarder[10] has 984 of 1 024 left; 900 000 more need above 900 040"
+    full = "accept queue of :8080 hoarder[10], the fullest of 2 queues: 301 of 300, FULL"
+    assert f"if in hoarder[10] {stops} {full} without data:" in head
+    found = (
+        "a look found: one new process needs nofile above 900 000; local ports to :8080 of any address: at most 300 of"
     )
-    assert "accept queue of :8080 hoarder[10], the fullest of 2 queues: 301 of 300, FULL" in head
-    assert "local ports to :8080 of any address: at most 300 of" in head
-    assert "are not in the plan" not in output
+    assert found in head
+    assert output.count(full) == output.count(stops) == 1
+    assert "not looked at" not in output
     assert output.count("a look found") == 1
     assert output.count("A look found") == 0
+    with_room = run("--connections", "900", "--side", "client", "--root", root)[1]
+    assert (
+        "a look found: one new process needs nofile above 900; hoarder[10], the fullest of the processes with sockets,"
+        " would need above 940 (it has 1 024, 984 left); local ports" in " ".join(with_room.split())
+    )
+    assert "nofile: hoarder" not in with_room
     remarks = run_json("--connections", "900K", "--root", root)["remarks"]
     assert any(text.startswith("A look found: one new process needs nofile above 900 000") for text in remarks)
 
@@ -1962,10 +1970,12 @@ def test_the_verdict_says_where_the_fullest_process_stops(
     sockets = int(connections) * (2 if side == "proxy" else 1)
     assert output.startswith("fits")
     assert ", or nofile " in output or not words
-    assert re.search(rf"first limit: [^,]+, after about [\d ]+ connections{re.escape(words)} without data:", output)
-    assert f"one new process needs nofile above {units.grouped(sockets)}; python[24815]" in output
-    needed = units.grouped(sockets + descriptors)
-    assert f"would need above {needed} (it has 4 500, {units.grouped(4_500 - descriptors)} left)" in output
+    needed, left = units.grouped(sockets + descriptors), units.grouped(4_500 - descriptors)
+    stops = f" nofile: python[24815] has {left} of 4 500 left; {units.grouped(sockets)} more need above {needed}"
+    below = f"{stops if words else ''} without data:"
+    assert re.search(rf"first limit: [^,]+, after about [\d ]+ connections{re.escape(f'{words}{below}')}", output)
+    assert f"one new process needs nofile above {units.grouped(sockets)}" in output
+    assert (f"would need above {needed} (it has 4 500, {left} left)" in output) == (not words)
     assert "it is not checked" not in output
 
 
@@ -1997,17 +2007,44 @@ def test_fits_is_a_warning_if_a_look_found_a_limit_to_raise(connections: int, ha
     first_line = [piece for piece in plan_page(found, made, 78)[0] if piece[0]]
     assert first_line[0][0].startswith("fits")
     assert first_line[0][1] == role
+    stops = [
+        line[0] for line in plan_page(found, made, 78) if text_of(line).startswith(("nofile: ", "accept queue of"))
+    ]
+    assert {each for _, each in stops} == {"warning"}
     assert {each for _, each in first_line[1:]} <= {"strong"}
 
 
-def test_a_plan_without_a_look_says_what_it_leaves_out(run: Run) -> None:
-    _, output = run("--connections", "1000", "--root", TREE)
-    text_of_remarks = " ".join(output.split())
-    assert (
-        "nofile, local ports to one peer and accept queues are not in the plan: only a look at the sockets tells"
-        " (this saved tree has no list of them; tcptop record --who keeps one)." in text_of_remarks
-    )
-    assert "a look found" not in output
+def test_a_plan_without_a_look_says_what_it_leaves_out(run: Run, run_json: RunJson) -> None:
+    for side, names in (("server", "nofile and accept queues"), ("mixed", "nofile, accept queues and ports")):
+        arguments = ("--connections", "1000", "--side", side, "--root", TREE)
+        output = run(*arguments)[1]
+        unlooked = f"{names} were not looked at, may come first"
+        assert output.partition("without data: tcp_mem")[0].splitlines()[-1] == unlooked
+        assert output.count("look") == 1
+        assert (
+            f"{unlooked}: only a look at the sockets tells (this saved tree has no list of them; tcptop record --who"
+            " keeps one)." in run_json(*arguments)["remarks"]
+        )
+
+
+def test_a_plan_of_this_machine_says_how_to_look(run: Run) -> None:
+    output = run("--connections", "2", "--side", "mixed")[1]
+    line = "nofile, accept queues and ports were not looked at, may come first: --who"
+    assert line in output.partition("\n\n")[0].splitlines()
+    assert output.count("look") == 1
+
+
+def test_a_process_without_files_left_stands_right_below_a_verdict_that_cannot_be_said(
+    run: Run, tmp_path: Path
+) -> None:
+    lines = (net(), group("whole:24815"), process(24815, "python", descriptors=4_300, limit=4_500))
+    root = tree_with_look(tmp_path, look_text(*lines))
+    (root / "proc/sys/net/ipv4/tcp_mem").unlink()
+    code, output = run("--connections", "5001", "--buffers", "4K", "--root", str(root))
+    assert code == 2
+    head = " ".join(output.partition("\n\n")[0].split())
+    assert re.match(r"cannot say: tcp_mem: .* nofile: python\[24815\] has 200 of 4 500 left; 5 001 more need", head)
+    assert head.index("nofile: python") < head.index("not counted: nofile ") < head.index("a look found")
 
 
 def test_who_goes_without_a_recording() -> None:

@@ -28,6 +28,7 @@ from drive import (
     wait_for_replay,
     wait_until,
 )
+from made_look import group, listen, look_text, net, process
 from recorded import copy_recording, without_reserves, write_buffers, write_tree
 from samples import record
 from textual.events import Paste
@@ -35,6 +36,7 @@ from textual.events import Paste
 from tcptop.commands import plan
 from tcptop.kernel.limits import limit_label
 from tcptop.screen.app import TcptopApp
+from tcptop.sock_diag import SOCKETS_PATH
 from tcptop.text import units
 from tcptop.widgets.plan_screen import PlanPane, PlanScreen
 
@@ -464,6 +466,25 @@ async def test_a_typed_size_shows_its_charge_and_memory_beside_it(alarm: Path, s
         assert not re.search(r"_ \([\d ]+ B, with data", page_text(app)), "what is not valid has no amounts"
         await pilot.press("end")
         assert "a given size is all data, and counts in whole pages" in page_text(app)
+
+
+async def test_the_line_below_the_verdict_names_the_keys_of_a_look() -> None:
+    host = ScriptedHost(tree("6.18-1n"), live=True)
+    host.identity = host.identity._replace(place=None)
+    host.texts[SOCKETS_PATH] = look_text(net(alloc=4_000), listen(), process(10, limit=100), group("whole:10")).encode()
+    line = "nofile, accept queues and ports were not looked at, may come first: ESC, W"
+    async with host_app(host).run_test(size=(80, 40)) as pilot:
+        app = await open_plan(pilot)
+        assert line in [each.strip() for each in page(app)]
+        await pilot.press("escape", "W")
+        await wait_until(pilot, lambda: app._ledger is not None and app._ledger.holders is not None, "a look")
+        await pilot.press("escape", "M")
+        await pilot.pause()
+        assert "not looked at" not in page_text(app)
+        assert "one new process needs nofile above" in page_text(app)
+    async with tree_app(tree("6.18-1n")).run_test(size=(80, 40)) as pilot:
+        app = await open_plan(pilot)
+        assert line.partition(":")[0] in [each.strip() for each in page(app)]
 
 
 async def test_idle_sockets_are_told_of_the_field_of_the_form() -> None:
