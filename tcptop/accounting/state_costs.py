@@ -25,6 +25,7 @@ from tcptop.text.units import grouped
 
 NOT_COUNTED = "not known from sockstat"
 CURR_ESTAB = "CurrEstab: with accept queues; on most kernels with CLOSE_WAIT"
+SAME_REQUESTS = "the same request socks as in row SYN_RECV: never add both"
 
 StateSides = Literal["both", "accepted", "outgoing"]
 
@@ -118,7 +119,7 @@ def _counts(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts) -> dic
     return {
         State.LISTEN: Count(None, None, only_a_look),
         State.SYN_RECV: Count(requests, "machine", no_requests or "active request socks, accept queues too", True),
-        State.ACCEPT_QUEUE: Count(requests, "machine", no_requests or "active request socks, SYN_RECV too", True),
+        State.ACCEPT_QUEUE: Count(requests, "machine", no_requests or SAME_REQUESTS, True),
         State.ESTABLISHED: Count(established, "here", CURR_ESTAB if snmp else "no /proc/net/snmp"),
         State.CLOSE_WAIT: Count(None, None, only_a_look),
         State.FIN_WAIT2: Count(None, None, only_a_look),

@@ -64,13 +64,16 @@ NO_TCP_OBJECT = (
 def cache_page(name: str, ledger: Ledger, columns: int) -> list[Line]:
     """The page of one cache, or of a slabinfo row into which several caches are merged.
 
-    What the objects are for comes first, the counts of the row second, and the sizes and functions last.
+    The row with which a cache is merged comes first, since it may have another name; then what the objects are for,
+    the counts of the row, and the sizes and functions last.
     """
     line = ledger.cache(name)
     objects = find_objects(ledger, name, line)
     lines: list[Line] = []
     if line is not None:
         names = sorted({line.name, *line.aliases})
+        if line.aliases:
+            lines += [*_draw_merged(ledger, line, columns), *([EMPTY_LINE] if objects else [])]
         for item in objects:
             lines += _draw_purpose(item, columns, _cache_in(item, names) if line.aliases else None)
             lines.append(EMPTY_LINE)
@@ -119,15 +122,8 @@ def find_objects(ledger: Ledger, name: str, line: CacheLine | None) -> list[Kern
 
 
 def _draw_row(ledger: Ledger, line: CacheLine, columns: int) -> Iterator[Line]:
-    """Lines of text about the slabinfo row that counts a cache: name of the row, current counts, and TCP's bytes."""
+    """Lines of text about the slabinfo row that counts a cache: current counts, and TCP's bytes."""
     row = ledger.cache(line.row)
-    if line.aliases:
-        where = f"row {line.row}" if line.row is not None else "a row that cannot be read"
-        more = f" and {units.count(line.more_aliases)} more" if line.more_aliases else ""
-        yield from fact_lines(
-            "counted in", f"{where}, merged: {', '.join(sorted({line.name, *line.aliases}))}{more}", columns
-        )
-        yield from _draw_merged(ledger, line, columns)
     if row is not None and row.objects is not None:
         idle_error = ""
         if row.idle_error_objects:
@@ -175,12 +171,15 @@ def _others_are_sockets(ledger: Ledger, row: CacheLine) -> bool:
 
 
 def _draw_merged(ledger: Ledger, line: CacheLine, columns: int) -> Iterator[Line]:
-    """Facts about a merged row: the catalogue's structs in the row, and the merged caches that TCP does not use.
+    """Facts about a merged row: its name, the merged caches, the catalogue's structs, and the caches not TCP's.
 
     The row may have the name of a cache that TCP does not use. The kernel counts a merged row as a whole, so only the
     catalogue tells which caches in it hold objects of TCP.
     """
     names = sorted({line.name, *line.aliases})
+    where = f"row {line.row}" if line.row is not None else "a row that cannot be read"
+    more = f" and {units.count(line.more_aliases)} more" if line.more_aliases else ""
+    yield from fact_lines("counted in", f"{where}, merged: {', '.join(names)}{more}", columns)
     objects = find_objects(ledger, line.row or line.name, ledger.cache(line.row) or line)
     structs = [f"{item.struct.removeprefix('struct ')} (in {_cache_in(item, names)})" for item in objects]
     used = {_cache_in(item, names) for item in objects}

@@ -32,7 +32,7 @@ DEBUG_BYTES = ("red_zone", "store_user")
 """Debugging attributes that add bytes to each object (mm/slub.c, calculate_sizes)."""
 OTHER_MOMENT = "read at another moment than the counts of now"
 NODE_COUNTS = ("slabs", "partial", "cpu_slabs", "total_objects")
-BY_CPUS = "HELD BY CPUS"
+BY_CPUS = "SLABS HELD"
 NODE_HEADINGS = make_headings("<NODE", "SLABS", "PARTLY USED", BY_CPUS, "OBJS", "", least=(BY_CPUS, "PARTLY USED"))
 
 
@@ -128,7 +128,7 @@ def _facts(ledger: Ledger, row: CacheLine, attributes: CacheAttributes | None) -
         yield (
             "slabs",
             f"{units.count(slabs)}: {units.count(full)} full, {units.count(partial)} partly used,"
-            f" {units.count(on_cpus)} held by CPUs for new objects{moment}",
+            f" {units.counted(on_cpus, 'slab')} held by CPUs{moment}",
         )
     loss = slab_loss(row, _struct_bytes(row, attributes))
     if loss is not None and loss.total_bytes:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from math import isfinite
 
 from tcptop.kernel.objects import BIND_BUCKETS, MINI_SOCKETS, SOCKS
-from tcptop.ledger import AccountingMode, CostBySide, Ledger
+from tcptop.ledger import AccountingMode, Amount, CostBySide, Ledger, ObjectCost
 from tcptop.text import units
 from tcptop.text.line import Line, paragraph
 from tcptop.text.whole_parts import missing_names, whole_parts
@@ -33,28 +34,45 @@ def _sum_text(cost: CostBySide) -> str:
     parts = [f"{part.label} {units.exact_bytes(part.bytes)}" for part in whole_parts(server.slices, bounds)]
     parts += [f"? {name}" for name in missing_names(server)]
     unit = "B of slab" if has_share else "B without slab padding"
-    text = f"server side: {units.bounded(bounds, units.exact_bytes)} {unit} = {' + '.join(parts)}."
+    text = f"server side: {units.bounded(bounds, units.exact_bytes)} {unit} = {' + '.join(parts)}"
+    unsure = round(units.round_bound(bounds.high, True)) - round(bounds.low) if isfinite(bounds.high) else 0
+    names = [part.label for part in server.parts if (part.high_slab_bytes or 0) > (part.slab_bytes or 0)]
+    if unsure > 0 and names:
+        text += f"; ≤ {units.exact_bytes(unsure)} {' and '.join(dict.fromkeys(names))} not counted"
+    text += "."
     total = client.slab_bounds(own_port=True)
     if total is None or client.missing or not total.high:
         return text
     ports = [part for part in client.parts if part.object in [item.struct for item in BIND_BUCKETS]]
-    port = sum(part.high_slab_bytes or 0.0 for part in ports)
-    rest = round(units.round_bound(total.high, True)) - round(bounds.low) - round(port)
+    rest = round(units.round_bound(total.high, True)) - round(bounds.low)
+    least = {label: sum(each.slab_bytes or 0.0 for each in parts) for label, parts in _by_label(server.parts).items()}
     wide = [
-        part.label
-        for part in client.parts
-        if part not in ports and (part.high_slab_bytes or 0) > (part.slab_bytes or 0)
+        label
+        for label, parts in _by_label(part for part in client.parts if part not in ports).items()
+        if sum(each.high_slab_bytes or 0.0 for each in parts) > least.get(label, 0.0) + units.ROUNDING_ERROR
     ]
-    more = [f"≤ {units.exact_bytes(port)} for a local port (sockets may share one)"] if port else []
-    more += [f"≤ {units.exact_bytes(rest)} {', '.join(dict.fromkeys(wide))}"] if rest > 0 and wide else []
+    # The parts without a size of their own make up for the rounding of the two sums.
+    port = min(rest, round(sum(part.high_slab_bytes or 0.0 for part in ports))) if wide else rest
+    more = [f"≤ {units.exact_bytes(port)} for a local port (sockets may share one)"] if port > 0 and ports else []
+    more += [f"≤ {units.exact_bytes(rest - port)} {' and '.join(wide)}"] if rest > port and wide else []
     if not more:
         return text
     sizes = " + ".join([units.exact_bytes(bounds.low), *more])
     return f"{text} Client side: {units.bounded(total, units.exact_bytes)} B = {sizes}."
 
 
+def _by_label(parts: Iterable[ObjectCost]) -> dict[str, list[ObjectCost]]:
+    by_label: dict[str, list[ObjectCost]] = {}
+    for part in parts:
+        by_label.setdefault(part.label, []).append(part)
+    return by_label
+
+
 def other_parts_lines(ledger: Ledger, structs: Sequence[str], columns: int) -> Iterator[Line]:
-    """The other parts of the socket that has one of the objects, with their caches; nothing if no socket has it."""
+    """The other parts of the socket that has one of the objects, with their bytes and caches; nothing if none has it.
+
+    The caches of one part come in order of the size of their objects.
+    """
     for mode, name in NAMES.items():
         parts = ledger.costs[mode].by_family["mix"].outgoing.parts
         if not any(part.object in structs for part in parts):
@@ -66,10 +84,22 @@ def other_parts_lines(ledger: Ledger, structs: Sequence[str], columns: int) -> I
         for pair in socks:
             both = " or ".join(labels[each] for each in pair if each in labels)
             labels.update((each, both) for each in pair)
-        caches: dict[str, list[str]] = {}
+        by_label: dict[str, list[ObjectCost]] = {}
         for part in parts:
             if part.object not in own:
-                caches.setdefault(labels[part.object], []).append(part.cache)
-        others = [f"{label} ({', '.join(dict.fromkeys(names))})" for label, names in caches.items()]
+                by_label.setdefault(labels[part.object], []).append(part)
+        others = [_other_part_text(label, each) for label, each in by_label.items()]
         if others:
             yield from paragraph(f" Other parts of {name}: {', '.join(others)}.", columns - 1, "dim")
+
+
+def _other_part_text(label: str, parts: Sequence[ObjectCost]) -> str:
+    """A part with its bytes and its caches: `inode 840 (sock_inode_cache)`; without bytes if these are not known."""
+    size = ""
+    if all(part.slab_bytes is not None and part.high_slab_bytes is not None for part in parts):
+        is_port = parts[0].object in [item.struct for item in BIND_BUCKETS]
+        low = 0.0 if is_port else sum(part.slab_bytes or 0.0 for part in parts)
+        size = f" {units.bounded(Amount(low, sum(part.high_slab_bytes or 0.0 for part in parts)), units.exact_bytes)}"
+    by_size = sorted(parts, key=lambda part: part.high_slab_bytes / part.count if part.high_slab_bytes else 0.0)
+    caches = dict.fromkeys(part.cache for part in by_size)
+    return f"{label}{size} ({', '.join(caches)})"

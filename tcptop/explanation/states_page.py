@@ -14,8 +14,9 @@ HEADINGS = make_headings("<STATE", "SERVER", "CLIENT", "SOCKETS", "<OF", "HOLDS"
 INTRODUCTION = (
     "Bytes of slab that one socket takes in each state: on the server side, and on the client side with a local"
     " port of its own (at most, since ports may be shared). A listener has a port, too. machine: all network"
-    " namespaces; this netns: one of them. ≈ is the likely value,"
-    " ≤ the highest: their difference is not the size of a port."
+    " namespaces; this netns: one of them. ≈ leaves out what a"
+    " socket may not have (memcg: whether a slab has a vector is not known), ≤ counts it: their difference is not the"
+    " size of a port."
 )
 
 WITHOUT_ROW = (

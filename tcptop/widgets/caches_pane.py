@@ -116,7 +116,7 @@ class CachesPane(ScrollPane):
         self._order: tuple[str, bool, AccountingMode] | None = None
         """The order of `_rows`: the sort column, whether the direction is reversed, and the accounting mode.
 
-        In TIME_WAIT accounting, the caches of mini-sockets come first.
+        In TIME_WAIT accounting, the caches of mini-sockets come first, unless they have none or their value is 0.
         """
         self._cursor_index = 0
         self._drawn: dict[_RowKey, _DrawnRow] = {}
@@ -245,7 +245,8 @@ class CachesPane(ScrollPane):
                 self._source = (id(ledger.caches), id(mark), id(self._view.rates), selection)
             self._rows = cache_columns.sort_rows(self._selected, choices.sort, choices.reverse)
             if choices.mode == "time_wait":
-                self._rows.sort(key=lambda row: not _has_mini_sockets(row))
+                value_of = cache_columns.find_column(choices.sort).sort_value
+                self._rows.sort(key=lambda row: not _has_mini_sockets(row) or _is_idle(row) or value_of(row) == 0)
         if self._order is not None and self._order[-1] != choices.mode:
             self._cursor_key = None  # the mode has changed, and other caches come first
         self._order = order

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from math import ceil
 from pathlib import Path
 
 import pytest
-from recorded import copy_recording, each_recording, ledger, ledger_of
+from recorded import FOLDER, copy_recording, each_recording, ledger, ledger_of
 
 from tcptop.explanation.pages import explain_word, find_page
 from tcptop.kernel.objects import BIND_BUCKETS
@@ -29,19 +30,53 @@ def number(text: str) -> int:
     return int(re.sub(r"\D", "", text))
 
 
+@pytest.mark.parametrize(
+    "root",
+    sorted((FOLDER.parent / "faults/recordings").glob("*/*/")),
+    ids=lambda root: f"{root.parent.name}-{root.name}",
+)
+def test_the_parts_add_up_on_further_machines(root: Path) -> None:
+    check_sums(ledger_of(root))
+
+
+@pytest.mark.parametrize("kernel", ["6.1-8n", "6.12-4n", "6.12-arm64-16k-4n", "6.18-1n"])
+def test_the_parts_add_up_with_memory_cgroups(kernel: str, tmp_path: Path) -> None:
+    root = copy_recording(kernel, "established", tmp_path)
+    folder = root / "sys/fs/cgroup"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "cgroup.controllers").write_text("memory\n")
+    (folder / "cgroup.subtree_control").write_text("memory\n")
+    figures = ledger_of(root)
+    check_sums(figures)
+    page = page_text(figures, "states")
+    first = page[: page.index("One more in TIME_WAIT")]
+    assert re.search(r" \+ memcg \d+\. Client side: .* for a local port .* \+ ≤ \d+ memcg\.", first)
+    assert "not counted" not in first
+
+
 @each_recording
 def test_the_parts_on_a_page_add_up_to_one_more_socket_of_the_main_screen(kernel: str, phase: str) -> None:
-    figures = ledger(kernel, phase)
+    check_sums(ledger(kernel, phase))
+
+
+def check_sums(figures: Ledger) -> None:
     for mode, names in PAGES.items():
         cost = figures.costs[mode].by_family["mix"]
         for name in names:
             found = re.search(
-                rf"{STARTS[mode]}server side: (\S? ?[\d ]+) B of slab = ([^.]+)\. Client side: (\S? ?[\d ]+) B ="
-                r" ([\d ]+) \+ (.+?)\. ",
+                rf"{STARTS[mode]}server side: (\S? ?[\d ]+) B of slab = ([^.;]+)"
+                r"(?:; ≤ ([\d ]+) (?:LSM and )?memcg not counted)?\."
+                r" Client side: (\S? ?[\d ]+) B = ([\d ]+) \+ (.+?)\. ",
                 page_text(figures, name),
             )
             assert found is not None, name
-            server, parts, client, first, more = found.groups()
+            server, parts, unsure, client, first, more = found.groups()
+            assert (unsure is None) == (not server.startswith("≈"))
+            if unsure is not None:
+                high = cost.accepted.high_slab_bytes
+                assert high is not None
+                assert number(server) + number(unsure) == ceil(high)
+                assert "memcg" in more
             assert server == units.bounded(cost.accepted.slab_bounds(), units.exact_bytes)
             assert client == units.bounded(cost.outgoing.slab_bounds(own_port=True), units.exact_bytes)
             sizes = [re.fullmatch(r"(\D.*?) (\d[\d ]*)", part) for part in parts.split(" + ")]
@@ -51,6 +86,8 @@ def test_the_parts_on_a_page_add_up_to_one_more_socket_of_the_main_screen(kernel
             assert number(server) + sum(map(number, re.findall(r"≤ ([\d ]+)", more))) == number(client)
             port = sum(part.slab_bytes or 0 for part in cost.outgoing.parts if part.object in BUCKETS)
             assert f"≤ {round(port)} for a local port" in more
+            charged = sum(part.high_slab_bytes or 0 for part in cost.outgoing.parts if part.label == "memcg")
+            assert ("memcg" in more) == (charged > 0)
         shown = " ".join(text_of(line) for line in figure_lines(figures.costs[mode], 120, 12))
         assert server.replace(" ", "") in shown.replace(" ", "")
 
@@ -73,9 +110,18 @@ def test_the_sock_of_ipv6_is_named_as_instead_of_the_one_of_ipv4() -> None:
 @pytest.mark.parametrize(
     ("cache", "others", "absent"),
     [
-        ("TCP", ["of a socket: inode (sock_inode_cache), ", "file (filp)", "port (tcp_bind_bucket"], "TCPv6"),
-        ("dentry", ["of a socket: TCP (TCP), inode (sock_inode_cache), file "], "dentry (dentry)"),
-        ("tw_sock_TCP", ["of a socket in TIME_WAIT: port (tcp_bind_bucket"], "tw_sock"),
+        (
+            "TCP",
+            [
+                "of a socket: inode 840 (sock_inode_cache), ",
+                "file 256 (filp)",
+                "port ≤ 192 (",
+                "memcg ≤ 56 (kmalloc-128, kmalloc-192, kmalloc-256, kmalloc-512)",
+            ],
+            "TCPv6",
+        ),
+        ("dentry", ["of a socket: TCP 2 341 (TCP), inode 840 (sock_inode_cache), file 256 "], "dentry (dentry)"),
+        ("tw_sock_TCP", ["of a socket in TIME_WAIT: port ≤ 192 (", "memcg ≤ 25 (kmalloc-256, kmalloc-512)"], "tw_sock"),
     ],
 )
 def test_the_page_of_a_part_names_the_other_parts(cache: str, others: list[str], absent: str) -> None:
@@ -96,3 +142,14 @@ def test_the_entry_of_what_is_left_out_names_a_key_that_shows_it(phrase: str) ->
     assert page is not None
     text = " ".join(" ".join(text_of(line) for line in page.lines(figures, 80)).split())
     assert "Key i shows all parts of a socket in its first lines; from any pane, ? and then i does." in text
+
+
+def test_the_request_socks_of_two_states_are_never_added() -> None:
+    page = page_text(ledger("6.1-8n", "established"), "states")
+    assert re.search(r" accept queue .* the same request socks as in row SYN_RECV: never add both ESTABLISHED ", page)
+
+
+def test_the_page_of_a_cache_counts_the_slabs_of_cpus_in_slabs() -> None:
+    page = page_text(ledger("6.1-8n", "established"), "TCP")
+    assert " SLABS HELD " in page
+    assert "HELD BY CPUS" not in page

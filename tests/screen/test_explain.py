@@ -625,7 +625,7 @@ async def test_enter_on_any_cache_shows_its_slabs(size: tuple[int, int], tmp_pat
         assert open_page_name(app) == "inode_cache"
         await wait_until(pilot, lambda: "aligned to 8 B" in " ".join(page_texts(app)), "the attributes are read")
         page = "\n".join(page_texts(app))
-        assert "slabs       955: 949 full, 2 partly used, 4 held by CPUs for new objects" in page
+        assert "slabs       955: 949 full, 2 partly used, 4 slabs held by CPUs" in page
         assert "init_once()" in page
 
 

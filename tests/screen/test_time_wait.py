@@ -139,7 +139,7 @@ async def test_the_caches_begin_with_those_of_mini_sockets_and_the_cursor_is_the
     async with tree_app(tree("6.1-4n", phase)).run_test(size=(80, 24)) as pilot:
         app = await wait_for_app(pilot)
         await pilot.press("down", "down", "m")
-        assert [line.split()[0] for line in pane_lines(app, CachesPane)[1:3]] == ["tw_sock_TCP", "tw_sock_TCPv6"]
+        assert [line.split()[0] for line in pane_lines(app, CachesPane)[1:3]] == ["tw_sock_TCP", "TCP"]
         await pilot.press("c", "c")
         assert pane_lines(app, CachesPane)[1].startswith("tw_sock_TCP"), "whatever the order"
         await pilot.press("e", "enter")
@@ -148,6 +148,20 @@ async def test_the_caches_begin_with_those_of_mini_sockets_and_the_cursor_is_the
         assert "tw_sock_TCP" in screen_text(app).splitlines()[0]
         await pilot.press("escape", "m")
         assert pane_lines(app, CachesPane)[1].startswith("TCP " if phase == "established" else "tw_sock_TCP ")
+
+
+@pytest.mark.parametrize("keys", [["m"], ["m", "c"], ["m", "e", "e"], ["m", "s"]], ids="".join)
+@pytest.mark.parametrize("kernel", ["6.1-8n", "6.1-4n-ipv6"])
+async def test_an_empty_cache_of_mini_sockets_stands_not_above_the_others(kernel: str, keys: list[str]) -> None:
+    empty = {line.name for line in ledger(kernel, "timewait").caches if line.objects == 0}
+    assert {"tw_sock_TCP", "tw_sock_TCPv6"} & empty
+    async with tree_app(tree(kernel, "timewait")).run_test(size=(80, 24)) as pilot:
+        app = await wait_for_app(pilot)
+        await pilot.press(*keys)
+        names = [line.split()[0] for line in pane_lines(app, CachesPane)[1:]]
+        assert names[0].startswith("tw_sock_TCP")
+        assert names[0] not in empty
+        assert keys not in (["m"], ["m", "c"]) or not empty & {*names}
 
 
 @pytest.mark.parametrize("size", [(120, 40), (200, 60)], ids=str)
