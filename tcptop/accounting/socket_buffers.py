@@ -44,6 +44,8 @@ class BufferMemory(NamedTuple):
     slabinfo row has the data of small segments. It is at least the bytes of the live objects of segments. If the charge
     is not above its error, the estimate is those bytes alone, or the charge if slabinfo has no row of segments.
     """
+    is_by_look: bool = False
+    """True if the estimate is the share that a look has told."""
 
 
 class Segments(NamedTuple):
@@ -106,7 +108,7 @@ def buffer_memory(
         part = (1 + last_units_bytes / charge) / 2 if charge and rows.has_heads else 0.5
         likely = max(rows.bytes.low, charge - part * last_units_bytes)
     likely = min(max(bounds.low, likely), charge, high)
-    return BufferMemory(bounds, likely)
+    return BufferMemory(bounds, likely, share is not None)
 
 
 def _last_units_bytes(table: CacheTable, sockets: SocketCounts, segments: int | None) -> int | None:

@@ -65,6 +65,7 @@ def tcp_memory(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts, buf
         counted_at_s=table.counts_reading.taken_at_s,
         counted_sockets=beside.allocated if beside is not None else None,
         counted_time_wait=beside.time_wait if beside is not None else None,
+        buffers_by_look=buffers is not None and buffers.is_by_look,
     )
 
 

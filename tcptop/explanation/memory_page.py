@@ -13,6 +13,9 @@ from tcptop.text.table import TableRow, make_headings, table_lines
 
 SCOPE = "All of this page counts the whole machine: every network namespace, every container."
 
+GUESS_FACTOR = 2
+"""A guess that the true amount may exceed by more than this factor is not shown alone."""
+
 
 def memory_page(ledger: Ledger, columns: int) -> list[Line]:
     """The page with slab memory by owner, socket buffers, and the parts of TCP's memory."""
@@ -155,6 +158,9 @@ def buffer_memory_amount(ledger: Ledger, format_size: units.BoundFormat = units.
     If the amount is known only as a range, the figure has a sign: `≥` if it is the lower bound, `≤` if it is the upper
     bound, else `≈`. For example, the figure is the lower bound if each socket has one small segment, and the upper
     bound if the purpose of nearly all used memory is known.
+
+    Without a look, the amount is a guess: a socket that is charged for one page may have 1 B or 4 096 B of data. If the
+    guess may be less than half, the text is the range, or, in a shorter format than the first, its upper bound.
     """
     part = next((part for part in ledger.tcp_memory.parts if part.name == BUFFERS), None)
     charge = ledger.sockets.buffer_bytes
@@ -166,6 +172,11 @@ def buffer_memory_amount(ledger: Ledger, format_size: units.BoundFormat = units.
         return format_size(part.bytes)
     if part.bytes == part.low_bytes:
         return f"≥ {format_size(part.bytes, False)}" if part.bytes >= 1 else ""  # at least 0 B says nothing
+    most = min(part.high_bytes, charge)
+    if not ledger.tcp_memory.buffers_by_look and most > GUESS_FACTOR * part.bytes:
+        if format_size is units.size:
+            return units.size_range(part.low_bytes, most)
+        return f"≤ {format_size(most, True)}"
     is_most = part.bytes == part.high_bytes
     return f"{'≤' if is_most else '≈'} {format_size(part.bytes, is_most or None)}"
 

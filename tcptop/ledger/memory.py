@@ -238,6 +238,8 @@ class TcpMemory(NamedTuple):
 
     `bytes` and the bounds then belong to the present sockets, as do `counted_at_s` and the numbers of sockets.
     """
+    buffers_by_look: bool = False
+    """True if a look at the sockets has told which share of the buffers holds data; otherwise the share is a guess."""
 
     @property
     def is_complete(self) -> bool:

@@ -204,10 +204,10 @@ def _memory_facts(
     change = _growth_text(view, total.bytes)
     bounds: list[str] = []
     if with_bound and total.high_bytes is not None and not total.missing and total.high_bytes > WIDE * total.bytes:
-        high, comma = units.size(total.high_bytes, True), ", " if unit else ""
+        high = units.size(total.high_bytes, True)
         ends = (f"{share} of RAM{GAP}{change}", change, "")
-        starts = (f"{unit}{comma}at most {high}", f"{unit}{comma}≤ {high}")
-        bounds = list(dict.fromkeys(f"{bound}{GAP}{end}".rstrip() for end in ends for bound in starts))
+        start_to = f"{unit} to {high}" if unit else f"at most {high}"
+        bounds = list(dict.fromkeys(f"{start_to}{GAP}{end}".rstrip() for end in ends))
     texts = (
         *bounds,
         f"{start}{share} of RAM{GAP}{change}".rstrip(),
