@@ -210,9 +210,10 @@ def headroom_number(ledger: Ledger, mode: AccountingMode = "full") -> str:
 
     It is a range if the headroom of memory is one and memory may be the first limit: `2 120 000 to 2 460 000`.
 
-    The number of further sockets begins with `≤` if the headroom of memory or of another limit on every socket is
-    unknown, or if the size of a part of a socket is. `≥` stands before the number if it is a lower bound of the known
-    limits. If the headroom of memory is unknown and another one is a lower bound, the number begins with `≈`.
+    The number of further sockets begins with `≤` if the headroom of memory is unknown, or if the size of a part of a
+    socket is, and with `up to` if another limit on every socket is unknown. `≥` stands before the number if it is a
+    lower bound of the known limits. If the headroom of memory is unknown and another one is a lower bound, the number
+    begins with `≈`.
     """
     return first_limit_number(ledger.headroom[mode], ledger.limits[mode])
 
@@ -226,13 +227,13 @@ def first_limit_number(memory: Headroom, limits: Limits) -> str:
     if most is not None:
         low = units.rough_count(first.least_headroom)
         high = units.rough_count(most.headroom_sockets, up=most.headroom_is_at_most)
-        if low == high:
-            return f"{'≤' if may_be_fewer else '≥'} {low}"
-        return f"{'≤ ' if may_be_fewer else ''}{low} to {high}"
+        return f"{low} to {high}" if low != high else f"up to {low}" if may_be_fewer else f"≥ {low}"
     complete = memory.has_low_end
     if first.headroom_is_at_least:
         return f"{'≥' if complete else '≈'} {units.rough_count(first.headroom_sockets)}"
-    complete = complete and not may_be_fewer
+    if complete and may_be_fewer:
+        # The limit's own row has this number as it is, so a bound rounded up would look like another one.
+        return f"up to {units.rough_count(first.headroom_sockets)}"
     return f"{'' if complete else '≤ '}{units.rough_count(first.headroom_sockets, up=not complete)}"
 
 
@@ -271,9 +272,9 @@ def headroom_sentences(ledger: Ledger, mode: AccountingMode = "full") -> list[st
     starts = ["".join(parts[:end]) for end in range(len(parts), 0, -1)]
     whole = f"{starts[0]}; {', '.join(filter(None, ('half client side', buffers)))}"
     shortest = f"{number} more {SOCKETS[mode]}"
-    named_full = nearly_full_text(ledger.limits[mode])
+    named = dict.fromkeys(filter(None, (nearly_full_text(ledger.limits[mode], most) for most in (None, 1))))
     # Without the words on buffers, no sentence on the number is complete, so these words go last.
-    with_full = [f"{shortest} fit{named_full}", f"{number} more{named_full}"] if named_full else []
+    with_full = [f"{start}{named_full}" for named_full in named for start in (f"{shortest} fit", f"{number} more")]
     ends = [*with_full, shortest]
     if " to " in number:
         ends += [f"{number} more", f"≥ {units.rough_count(first.least_headroom)} more"]
@@ -403,8 +404,10 @@ def listen_overflows_text(ledger: Ledger) -> str:
     return f"{units.counted(dropped, 'listen overflow')} since this netns began" if dropped else ""
 
 
-def nearly_full_text(limits: Limits) -> str:
+def nearly_full_text(limits: Limits, most: int | None = None) -> str:
     """The limits of a process or listener that have an alarm by their use: `, but nofile has 44 left`; may be empty.
+
+    `most` is the largest number of limits that are named, the nearest first; None for all.
 
     Where mini-sockets are counted, which have no file and no accept queue, it is empty.
     """
@@ -416,7 +419,7 @@ def nearly_full_text(limits: Limits) -> str:
         for limit in limits.rows
         if limit.scope == "process" and (limit.state == "full" or (has_alarm(limit) and not limit.is_by_event))
     ]
-    texts = [f"{limit.label} {_full_or_left(limit, limit.label.endswith('s'))}" for limit in near]
+    texts = [f"{limit.label} {_full_or_left(limit, limit.label.endswith('s'))}" for limit in near[:most]]
     return f", but {' and '.join(texts)}" if texts else ""
 
 

@@ -332,6 +332,13 @@ def signed_size(change: float, up: bool | None = None) -> str:
     return f"{_sign(change)}{short_size(abs(change), up_without_sign)}" if round(change) else "0"
 
 
+def signed_rate(per_s: float) -> str:
+    """A change of memory per second with its sign, in three digits: `+85.6K/s`, `-1.20M/s`."""
+    value, unit = _scale(abs(per_s), 999.5)
+    decimals = 0 if not unit else max(0, 2 - (value >= 9.995) - (value >= 99.95))
+    return f"{_sign(per_s)}{value:.{decimals}f}{unit or 'B'}/s"
+
+
 def _sign(change: float) -> str:
     """The sign of a change; empty if the change rounds to 0."""
     whole = round(change)

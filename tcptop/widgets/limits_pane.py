@@ -29,6 +29,8 @@ from tcptop.explanation.limit_texts import (
     ratio_text,
     state_role,
     unlooked_names,
+    unread_limit_word,
+    unread_limits_text,
     used_text,
 )
 from tcptop.kernel.limits import LIMIT_BY_NAME
@@ -36,7 +38,7 @@ from tcptop.ledger import ALARM_STATES, AccountingMode, GrowthSinceMark, Ledger,
 from tcptop.text import units
 from tcptop.text.line import Line, Piece, Role
 from tcptop.view.choices import Choices
-from tcptop.widgets.cell_width import cell_width, first_fitting, first_fitting_line
+from tcptop.widgets.cell_width import cell_width, first_fitting, first_fitting_line, line_width
 from tcptop.widgets.limits_title import FITS_TITLE, limits_title, title_parts
 from tcptop.widgets.scroll_pane import Content, ScrollPane
 
@@ -101,8 +103,12 @@ class LimitsPane(ScrollPane):
 
         Without a title line, the first line has the nearest limit and the machine's headroom.
         """
-        foot = () if self._view.player is not None else unlooked_line(ledger, choices.mode, columns)
-        has_foot = bool(foot) and rows - (self._view.since is not None) >= MIN_ROWS_WITH_FOOT
+        foot = unlooked_line(ledger, choices.mode, columns)
+        free_rows = rows - (self._view.since is not None)
+        has_foot = bool(foot) and free_rows >= MIN_ROWS_WITH_FOOT
+        if self._view.player is not None or not ledger.live:
+            # Nobody can look at the sockets of the past, so that no limit makes room for the line.
+            has_foot = has_foot and len(shown_limits(ledger, choices.mode)) < free_rows
         lines = super().lines(ledger, choices, columns, rows - has_foot)
         if has_foot:
             return [*lines, foot]
@@ -158,30 +164,40 @@ class LimitsPane(ScrollPane):
 
 
 def unlooked_line(ledger: Ledger, mode: AccountingMode, columns: int) -> Line:
-    """The limits that only a look at the sockets tells, if none was made lately, or if it saw only a part of them.
+    """The limits that may be reached first, though the rows do not have them; empty if there are none.
 
-    Beside the accept queues stands how many connections they have dropped, if any. The line is empty of a saved tree,
-    and after a look that saw all. Another machine is looked at only by a program on that machine.
+    They are a limit that is not visible here, and those that only a look at the sockets tells, if none was made lately,
+    or if it saw only a part of them. Beside the accept queues stands how many connections they have dropped, if any.
+    Only a program on a running machine can look at its sockets.
     """
-    names = unlooked_names(ledger.limits[mode])
-    if not names and ledger.live and (names := partly_seen_names(ledger.limits[mode])):
-        seen = f"{', '.join(names)}   not all seen"
-        texts = (f"{seen}, others may come first: ", f"{seen}, may come first: ", f"{seen}: ")
-        return ((first_fitting(texts, columns - 1), "text"), ("W", "accent"))
-    if not names or not ledger.live:
-        return ()
-    since = ""
-    if ledger.holders is not None and ledger.holders.age_s is not None:
-        since = f" for {units.seconds(round(ledger.holders.age_s))}"
+    limits = ledger.limits[mode]
+    names, unread = unlooked_names(limits), unread_limits_text(limits, mode)
+    hidden = f"{unread} {unread_limit_word(limits, mode)}" if unread else ""
+    starts = (f"{hidden}; ", "") if unread else ("",)
+    endings: Sequence[str] = (", may come first", "")
+    if not names and ledger.live and (names := partly_seen_names(limits)):
+        told, words, endings = names, "not all seen", (", others may come first", *endings)
+    elif names:
+        told, words = _names_with_drops(names, ledger), "not looked at"
+        if ledger.holders is not None and ledger.holders.age_s is not None:
+            words += f" for {units.seconds(round(ledger.holders.age_s))}"
+    else:
+        return ((first_fitting((f"{hidden}, may come first", hidden), columns), "text"),) if unread else ()
     key: Piece = ("W", "accent") if is_here(ledger) else ("tcptop who there", "text")
+    ends: Line = ((": ", "text"), key) if ledger.live else ()
+    texts = [
+        f"{start}{', '.join(each)}   {words}{ending}"
+        for each in (told, names)
+        for ending in endings
+        for start in starts
+    ]
+    return ((first_fitting(texts, columns - line_width(ends)), "text"), *ends)
+
+
+def _names_with_drops(names: Sequence[str], ledger: Ledger) -> list[str]:
     dropped = listen_overflows(ledger)
     drops = f" ({units.count(dropped)} dropped so far)" if dropped else ""
-    told = [f"{name}{drops}" if name.endswith("queues") else name for name in names]
-    wanted = [f"{', '.join(each)}   not looked at{since}" for each in (told, names)]
-    text = first_fitting(
-        [f"{each}{end}: " for end in (", may come first", "") for each in wanted], columns - len(key[0])
-    )
-    return ((text, "text"), key)
+    return [f"{name}{drops}" if name.endswith("queues") else name for name in names]
 
 
 def shown_limits(ledger: Ledger, mode: AccountingMode) -> Sequence[Limit]:

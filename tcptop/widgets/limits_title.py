@@ -14,7 +14,6 @@ from tcptop.explanation.limit_texts import (
     headroom_exceptions,
     headroom_sentences,
     nearly_full_text,
-    unread_limit_word,
     unread_limits_text,
 )
 from tcptop.ledger import AccountingMode, Ledger
@@ -27,10 +26,6 @@ ORDERS = ("fewest fit first", "fewest first")
 the fewest further sockets fit comes first."""
 
 
-SHORT_WORDS = {"not visible": "hidden", "not known": "unknown"}
-"""Short words for those of `unread_limit_word`."""
-
-
 class TitleParts(NamedTuple):
     """All that the title is made of."""
 
@@ -38,14 +33,13 @@ class TitleParts(NamedTuple):
     sentences: tuple[str, ...]
     """Variants of the sentence on the headroom, the longest first."""
     named_full: str
-    """Words on a full limit that the number leaves out; empty if there is none."""
+    """Words on the nearest limit of a process or listener that has an alarm; empty if there is none."""
     buffers: str
     """Words on what the number counts for buffers; empty if there is nothing to say."""
     exceptions: str
     """Words on the limits that the number leaves out."""
     unread: str
     """The name of a limit on every socket that was not read; empty if there is none."""
-    unread_word: str
     is_range: bool
     unknown_because: str | None
     """The reason why the number is not known; None if it is known, or if the reason is not."""
@@ -75,11 +69,10 @@ def title_parts(
     return TitleParts(
         mode,
         tuple(headroom_sentences(ledger, mode)),
-        nearly_full_text(limits),
+        nearly_full_text(limits, 1),
         counted_buffers_text(limits, headroom),
         headroom_exceptions(limits, mode),
         unread_limits_text(limits, mode),
-        unread_limit_word(limits, mode),
         limits.first_most is not None,
         headroom.unknown_because if limits.first is None else None,
         hint,
@@ -106,7 +99,10 @@ def limits_title(parts: TitleParts) -> str:
         headed = next((each for each in _titles(parts, sentences) if cell_width(each) <= left), last)
         if headed != last:
             first.append(f"{headed} {'─' * (parts.fits_column - cell_width(headed) - 2)} {FITS_TITLE}")
-    titles = (*first, *_titles(parts, sentences))
+        first_or_last = f"{last} {'─' * (parts.fits_column - cell_width(last) - 2)} {FITS_TITLE}"
+    else:
+        first_or_last = last
+    titles = (*first, *_titles(parts, sentences), first_or_last)
     return next((each for each in titles if cell_width(each) <= parts.columns), last)
 
 
@@ -120,8 +116,7 @@ def _titles(parts: TitleParts, sentences: Sequence[str]) -> Iterator[str]:
     for group in (counted, nameless, sentences):
         words = list(_words(parts, group))
         if group is sentences and (parts.unread or OF_KNOWN in parts.exceptions):
-            short = f"{parts.unread} {SHORT_WORDS[parts.unread_word]}"
-            words.append((short if parts.unread else "Known", sentences[-1]))
+            words.append(("Known", sentences[-1]))
         if parts.hint:
             words = [variant for each in words for variant in ((*each, parts.hint), each)]
         # Beside a full limit, the words are worth more than the position. What a range counts for buffers is worth more
@@ -140,12 +135,11 @@ def _words(parts: TitleParts, group: Sequence[str]) -> Iterator[tuple[str, ...]]
     A number of the known limits alone is never called that of all limits; the order of the limits gives way.
     """
     unread = parts.unread
-    name = f"Limits without {unread}" if unread else "Known limits" if OF_KNOWN in parts.exceptions else "Limits"
+    name = "Known limits" if unread or OF_KNOWN in parts.exceptions else "Limits"
     complete = [each for each in group if parts.exceptions in each]
     yield from (("Limits", order, each) for each in complete for order in ORDERS)
     yield from (("Limits", each) for each in complete)
     short = [each for each in group if OF_KNOWN not in each][-5 if parts.is_range else -3 :]
     yield from ((name, order, each) for each in short for order in ORDERS)
-    names = (name, f"{unread} {parts.unread_word}") if unread else (name,)
+    names = (f"Limits without {unread}", name) if unread else (name,)
     yield from ((each_name, each) for each in short for each_name in names)
-    yield from ((f"{unread} {SHORT_WORDS[parts.unread_word]}", each) for each in short if unread)

@@ -245,7 +245,7 @@ def _growth_text(view: View, total_bytes: float) -> str:
         per_s += charge[0] * latest.tcp_memory.shown_buffer_bytes / charged_bytes
     elif charge is not None and abs(per_s) < least_per_s <= abs(charge[0]):
         return ""
-    return "steady" if abs(per_s) < least_per_s else f"{units.signed_size(per_s)}/s"
+    return "steady" if abs(per_s) < least_per_s else units.signed_rate(per_s)
 
 
 def _change(trends: Trends, name: str) -> tuple[float, float] | None:
