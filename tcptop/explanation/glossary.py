@@ -87,7 +87,7 @@ FIGURE_ENTRIES: tuple[Entry, ...] = (
         "The number of sockets has changed by more than 2 %, and the slabs were not read with it. Two reads that agree"
         " give a new average.",
         "/proc/slabinfo ÷ /proc/net/sockstat",
-        ("last average", "held average"),
+        ("last average", "held average", "sockets change"),
     ),
     Entry(
         "one more socket",
@@ -95,7 +95,7 @@ FIGURE_ENTRIES: tuple[Entry, ...] = (
         "It is a constant of a kernel and its configuration, but for objects whose size is known only within bounds."
         " The sizes are read from this machine, never assumed.",
         "/proc/slabinfo, /sys/kernel/slab, /sys/kernel/btf/vmlinux",
-        ("one more", "next", "next socket"),
+        ("one more", "next", "next socket", "other parts of a socket", "other parts"),
     ),
     Entry(
         "server side",
@@ -138,7 +138,7 @@ FIGURE_ENTRIES: tuple[Entry, ...] = (
         "What TCP keeps of a closed connection for a minute: a mini-socket, which late segments find.",
         "FIN_WAIT2 after close(2) is the same mini-socket and is counted with it. It has no file and no buffers.",
         "net/ipv4/tcp_minisocks.c, tcp_time_wait(); /proc/net/sockstat, field tw",
-        ("mini-socket", "mini", "tw_sock", "tw", "B/mini-socket", "with closed FIN_WAIT2"),
+        ("mini-socket", "mini", "tw_sock", "tw", "B/mini-socket", "with closed FIN_WAIT2", "closed connection"),
     ),
     Entry(
         "TCP in the kernel",
@@ -190,7 +190,7 @@ FIGURE_ENTRIES: tuple[Entry, ...] = (
         " ACTIVE, × the bytes of an object: free objects on the lists of CPUs count as active, so there may be more."
         " It is large after many sockets closed, and the next sockets take it first.",
         "/proc/slabinfo and /proc/net/sockstat; mm/slub.c, get_slabinfo()",
-        ("idle slab", "idle object", "≤ idle"),
+        ("idle slab", "idle object", "free object", "≤ idle"),
     ),
     Entry(
         "computed",
@@ -365,7 +365,15 @@ SOCKET_ENTRIES: tuple[Entry, ...] = (
         "A second header of the same packet data, so that the network device and the queue can both hold it.",
         "A segment to send is allocated with its clone, from skbuff_fclone_cache.",
         "net/core/skbuff.c, skb_clone()",
-        ("skb", "fclone", "sk_buff"),
+        ("fclone",),
+    ),
+    Entry(
+        "struct sk_buff",
+        "The header of a packet in a queue (skb): where its data is, and whose it is.",
+        "Its linear data is one piece of memory; further data hangs on it in pages. A second header of the same data is"
+        " a clone.",
+        "include/linux/skbuff.h, struct sk_buff",
+        ("skb", "sk_buff", "skb linear data"),
     ),
     Entry(
         "dump",
@@ -428,7 +436,7 @@ SOCKET_ENTRIES: tuple[Entry, ...] = (
         "Flags in the header say what it does: SYN opens a connection, ACK acknowledges data, FIN says that no more"
         " data follows, RST ends the connection at once.",
         "include/uapi/linux/tcp.h, struct tcphdr",
-        ("SYN", "ACK", "FIN"),
+        ("SYN", "ACK", "FIN", "late segment"),
     ),
 )
 
@@ -553,7 +561,16 @@ SLAB_ENTRIES: tuple[Entry, ...] = (
         "The buckets list the sockets of the port. All sockets of a port share them; a socket of the client side"
         " may have them alone.",
         "net/ipv4/inet_hashtables.c, inet_bind_bucket_create()",
-        ("bind bucket", "bind2 bucket", "bucket", "bind"),
+        (
+            "local port",
+            "bind bucket",
+            "bind2 bucket",
+            "bucket",
+            "bind",
+            "clients share",
+            "may share",
+            "sockets may share one",
+        ),
     ),
     Entry(
         "epoll",
@@ -672,12 +689,23 @@ OBJECT_ENTRIES: tuple[Entry, ...] = (
     ),
     Entry(
         "held by CPUs",
-        "Slabs and free objects that a CPU has taken for itself, so that it needs no lock for its next object.",
-        "slabinfo counts these free objects as active, so that ACTIVE may be too high by them, and idle memory too"
+        "Slabs (SLABS HELD), or the free objects on its lists, that a CPU has taken for itself, to need no lock.",
+        "A CPU may hold no slab and still have free objects on its lists: on 7.3 it keeps objects, not slabs."
+        " slabinfo counts these free objects as active, so that ACTIVE may be too high by them, and idle memory too"
         " low. How many are free is not shown: at most as many as fit on the lists of all CPUs, and of TCP's and"
         " TCPv6's caches, at most the active objects beyond the number of sockets.",
         "/sys/kernel/slab/*/cpu_slabs and cpu_partial; mm/slub.c, struct kmem_cache_cpu",
-        ("held by a CPU", "on CPUs", "CPUs' lists", "lists of CPUs", "per-CPU", "per CPU", "CPU list"),
+        (
+            "SLABS HELD",
+            "slabs held by CPUs",
+            "held by a CPU",
+            "on CPUs",
+            "CPUs' lists",
+            "lists of CPUs",
+            "per-CPU",
+            "per CPU",
+            "CPU list",
+        ),
     ),
     Entry(
         "flags",
@@ -795,7 +823,7 @@ OBJECT_ENTRIES: tuple[Entry, ...] = (
         "Until the last ACK it stands alone (SYN_RECV); then the kernel makes the sock, and both wait in the accept"
         " queue.",
         "net/ipv4/tcp_input.c, tcp_conn_request(); /proc/slabinfo, request_sock_TCP",
-        ("request_sock", "request_sock_TCP", "SYN queue"),
+        ("request_sock", "request_sock_TCP", "SYN queue", "active request sock", "active request", "same request sock"),
     ),
     Entry(
         "socket",
@@ -843,7 +871,7 @@ MEMORY_ENTRIES: tuple[Entry, ...] = (
         " those of inodes and dentries Reclaimable; types may be taken over when their own lists are empty."
         " `tcptop explain free` says what each type is for.",
         "/proc/pagetypeinfo; include/linux/mmzone.h, enum migratetype",
-        ("type", "Unmovable", "Movable", "Reclaimable", "CMA"),
+        ("type", "Unmovable", "Movable", "Reclaimable", "CMA", "none free"),
     ),
     Entry(
         "HighAtomic",
@@ -1199,6 +1227,8 @@ LIMIT_ENTRIES: tuple[Entry, ...] = (
             "TIME_WAIT limit",
             "TIME_WAIT full",
             "closes skip it",
+            "closed connection skips TIME_WAIT",
+            "connection skips",
             "tw_buckets",
         ),
     ),
@@ -1226,10 +1256,26 @@ LIMIT_ENTRIES: tuple[Entry, ...] = (
             "near at",
             "near from",
             "skipped lately",
-            "not looked at",
             "look old",
             "near until below 75 %",
             "TIME_WAIT limit",
+        ),
+    ),
+    Entry(
+        "not looked at",
+        "Limits whose use only a look at the sockets tells: nofile, accept queues and ports.",
+        "Until a look, one of them may come first, before all limits with a number: W or `tcptop who` makes one. After"
+        " a look of a user who is not root they are `not all seen`. A saved tree has them only if `tcptop record --who`"
+        " made it.",
+        "tcptop who; /proc/PID/limits and /proc/PID/fd, sock_diag(7)",
+        (
+            "may come first",
+            "others may come first",
+            "not all seen",
+            "not all were seen",
+            "were not looked at",
+            "was not looked at",
+            "only a look at the sockets tells",
         ),
     ),
     Entry(
@@ -1557,7 +1603,7 @@ HOST_ENTRIES: tuple[Entry, ...] = (
         "TCP memory, bytes and the memory of the machine are read every ten seconds, events every five, all else with"
         " each look.",
         "tcptop",
-        ("age of the figures", "late", "connecting", "connecting again", "again in"),
+        ("age of the figures", "late", "connecting", "connecting again", "again in", "Connection refused"),
     ),
 )
 SCREEN_ENTRIES: tuple[Entry, ...] = (
@@ -1574,7 +1620,7 @@ SCREEN_ENTRIES: tuple[Entry, ...] = (
         "All that tcptop read at one moment.",
         "Some files cost the kernel more and are read less often; their age stands beside them: `counts ≤ 5 s old`.",
         "tcptop",
-        ("old", "reading", "counts up to 5 s old", "up to 5 s old", "s old", "counts old"),
+        ("old", "reading", "counts up to 5 s old", "counts up", "up to 5 s old", "s old", "counts old"),
     ),
     Entry(
         "5 s",
@@ -1598,7 +1644,7 @@ SCREEN_ENTRIES: tuple[Entry, ...] = (
         "The last minutes of sockets and of TCP's memory, the newest at the right.",
         "They move once in five seconds. In a recording, they show the whole recording.",
         "tcptop",
-        ("graph", "5 min", "from start", "last minutes", "change once"),
+        ("graph", "5 min", "min ago", "from start", "last minutes", "change once"),
     ),
     Entry(
         "lab result",
@@ -1672,6 +1718,14 @@ TABLE_ENTRIES: tuple[Entry, ...] = (
         "Page cache is in it.",
         "/sys/devices/system/node/node*/meminfo, MemTotal and MemFree",
         ("other used",),
+    ),
+    Entry(
+        "above its own free memory",
+        "In a plan: the new sockets of this node would take more memory than the node has free.",
+        "The kernel then takes memory of other nodes, too, and gives up page cache. `may be`: only the upper bound is"
+        " above.",
+        "tcptop plan; /sys/devices/system/node/node*/meminfo, MemFree",
+        ("above their own free memory", "may be above its free memory", "own free memory"),
     ),
     Entry("FREE", "Free memory of a node, a zone or a migrate type.", "Page cache is not in it.", "/proc/buddyinfo"),
     Entry(

@@ -155,6 +155,27 @@ def test_a_text_on_the_screen_leads_to_no_entry_that_it_does_not_name() -> None:
         ("% of RAM", "TCP in the kernel"),
         ("14 % of RAM", "TCP in the kernel"),
         ("no flow in this netns", "conntrack"),
+        ("not looked at", "not looked at"),
+        ("nofile, accept queues and ports were not looked at", "nofile"),
+        ("may come first", "not looked at"),
+        ("others may come first", "not looked at"),
+        ("local port", "port"),
+        ("skb", "struct sk_buff"),
+        ("sk_buff", "struct sk_buff"),
+        ("above its own free memory", "above its own free memory"),
+        ("may be above its free memory", "above its own free memory"),
+        ("SLABS HELD", "held by CPUs"),
+        ("slabs held by CPUs", "held by CPUs"),
+        ("5 min ago", "graphs"),
+        ("none free", "migrate type"),
+        ("late segments", "segment"),
+        ("a closed connection skips TIME_WAIT", "tcp_max_tw_buckets"),
+        ("closed connection", "TIME_WAIT"),
+        ("active request socks", "request sock"),
+        ("free objects", "idle"),
+        ("counts up to 5 s old", "sample"),
+        ("clients share", "port"),
+        ("Other parts of a socket", "one more socket"),
         ("without buffers", "without data"),
         ("other", "other"),
         ("-5/s", "growth"),
@@ -317,3 +338,10 @@ def test_full_begins_with_the_state_of_a_limit() -> None:
     assert page is not None
     text = " ".join(text_of(line).strip() for line in page.lines(recorded_ledger(), 100))
     assert text.index("a limit below which nothing more fits") < text.index("sockets that someone should look at")
+
+
+def test_the_ports_of_the_machine_are_another_meaning_of_local_port() -> None:
+    page = explain_word(recorded_ledger(), "local port")
+    assert page is not None
+    heads = [text_of(line).strip() for line in page.lines(recorded_ledger(), 100) if line and line[0][1] == "head"]
+    assert heads[:2] == ["port", "ports"]
