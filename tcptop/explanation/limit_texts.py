@@ -513,12 +513,15 @@ def alarm_variants(limits: Sequence[Limit], events: Sequence[Event]) -> list[Lin
     The line has limits grouped by the words for their states, followed by the age of a look that is no longer fresh,
     where it fits, and by the events that have grown. The limit of
     mini-sockets, which stops no socket, comes last, without a sign and an alarm's colour, and is left out first.
+    The growth of a limit's own event stands with the limit, and not among the events.
 
-    An example without the warning signs is `CRITICAL conntrack 95 %, NEAR memory 91 %, ListenOverflows +12`.
+    An example without the warning signs is `CRITICAL conntrack 95 %, DROPS accept queues +12, TCPAbortOnMemory +3`.
     """
+    said = {name for limit in limits for name in _said_events(limit)}
+    events = [event for event in events if event.name not in said]
     # The sort is stable, so each word keeps the order of its limits.
     limits = sorted(limits, key=lambda limit: limit.concerns == "TIME_WAIT")
-    look_age_s = max((limit.look_age_s for limit in limits), default=0)
+    look_age_s = alarm_age_s(limits)
 
     def line(name: Callable[[Limit], str], event_line: Line, has_age: bool = False) -> Line:
         alarms = [limit for limit in limits if limit.concerns != "TIME_WAIT"]
@@ -541,13 +544,21 @@ def alarm_variants(limits: Sequence[Limit], events: Sequence[Event]) -> list[Lin
         return [longest, *shorter]
     first, others = limits[0], len(limits) + len(events) - 1
     more = f" (+{units.counted(others, 'alarm')})" if others else ""
-    shortest = f"{alarm_text(first)} {first.label}{more}"
+    names = dict.fromkeys((_name_and_growth(first), *((first.label,) if more else ())))
     return [
         line(_name_and_use, longest, True),
-        *([line(lambda limit: limit.label, longest, True)] if look_age_s else []),
-        *(line(lambda limit: limit.label, each) for each in (longest, *shorter)),
-        ((shortest, state_role(first)),),
+        *([line(_name_and_growth, longest, True)] if look_age_s else []),
+        *(line(_name_and_growth, each) for each in (longest, *shorter)),
+        *(((f"{alarm_text(first)} {name}{more}", state_role(first)),) for name in names),
     ]
+
+
+def alarm_age_s(limits: Sequence[Limit]) -> int:
+    """Age in seconds of the look that the uses in a line of alarms are from; 0 if it is fresh, or without a use.
+
+    An alarm by the growth of a counter alone has no use in the line, and is not from the look.
+    """
+    return max((limit.look_age_s for limit in limits if not limit.is_by_event), default=0)
 
 
 def alarm_texts(limits: Limits) -> list[str]:
@@ -559,19 +570,43 @@ def alarm_texts(limits: Limits) -> list[str]:
     alarms = [limit for limit in limits.alarms if has_alarm(limit) or not limit.is_by_event]
     loud = [limit for limit in alarms if limit.concerns != "TIME_WAIT"]
     quiet = [_quiet_text(limit, _name_and_use(limit)) for limit in alarms if limit.concerns == "TIME_WAIT"]
-    named = [f"{state_text(limit)} {limit.label}" for limit in sorted(loud, key=is_reached, reverse=True)]
+    named = [f"{state_text(limit)} {_name_and_growth(limit)}" for limit in sorted(loud, key=is_reached, reverse=True)]
     others = len(named) - 1
     shortest = [f"{named[0]} (+{units.counted(others, 'more alarm')})"] if others > 0 else []
     return list(dict.fromkeys([*filter(None, (", ".join([*named, *quiet]), ", ".join(named))), *shortest]))
 
 
+def _said_events(limit: Limit) -> tuple[str, ...]:
+    """The names of the events whose growth stands with the alarm of a limit."""
+    event = LIMIT_BY_NAME[limit.name].event
+    return (event.name, *event.included_in) if event is not None and _growth_text(limit) else ()
+
+
+def _growth_text(limit: Limit) -> str:
+    """The growth of the event of a limit with an alarm: `+58`; empty without any."""
+    return f"+{units.grouped(limit.event_growth)}" if has_alarm(limit) and limit.event_growth is not None else ""
+
+
+def _name_and_growth(limit: Limit) -> str:
+    """The label of a limit, with the growth of its event: `accept queues +58`."""
+    return f"{limit.label} {_growth_text(limit)}".rstrip()
+
+
 def _name_and_use(limit: Limit) -> str:
-    """The label and the use of a limit; for a process that is nearly out of files, also what is left."""
+    """The label and the use of a limit; for a process that is nearly out of files, also what is left.
+
+    If the growth of its event alone is the reason for the alarm, it has the growth in place of the use; if the use is,
+    both.
+    """
+    grown = _growth_text(limit)
+    if limit.is_by_event and grown:
+        return _name_and_growth(limit)
     where = f" {OTHER_NETNS}" if limit.is_in_other_netns else ""
     if limit.ratio is None:
-        return f"{limit.label}{where}"
+        return f"{_name_and_growth(limit)}{where}"
     left = limit.scope == "process" and limit.state == "full" and not is_reached(limit)
-    return f"{limit.label} {ratio_text(limit)} %{f', {_left(limit)} left' if left else ''}{where}"
+    dropped = f", {grown} dropped" if grown else ""
+    return f"{limit.label} {ratio_text(limit)} %{f', {_left(limit)} left' if left else ''}{where}{dropped}"
 
 
 def _quiet_text(limit: Limit, name: str) -> str:

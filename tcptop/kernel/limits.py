@@ -46,6 +46,8 @@ class LimitEvent(NamedTuple):
     """The word for the state of the limit if the growth of the counter alone is the reason for it."""
     counts: tuple[str, ...]
     """Texts, from long to short, that follow the growth of the counter and say what was lost."""
+    included_in: tuple[str, ...] = ()
+    """Names of other counters that count the same losses again."""
 
 
 class LimitSysctl(NamedTuple):
@@ -246,6 +248,7 @@ LIMITS: tuple[KernelLimit, ...] = (
             "near",
             "DROPS",
             ("dropped lately by a full queue: W shows which", "dropped lately: W shows which", "dropped lately"),
+            included_in=("ListenDrops",),
         ),
         needs_look=True,
         use_source="socket_table",

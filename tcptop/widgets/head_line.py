@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from time import localtime, strftime
 
-from tcptop.explanation.limit_texts import alarm_variants
+from tcptop.explanation.limit_texts import alarm_age_s, alarm_variants
 from tcptop.ledger import AccountingMode, Ledger
 from tcptop.ledger.holders import QUIET_KINDS
 from tcptop.ledger.limits import max_alarm_age_s
@@ -178,7 +178,7 @@ def _verdicts_text(ledger: Ledger, mode: AccountingMode) -> str:
     number = len(kinds) - len(named)
     tens_s = int(holders.age_s or 0) // 10 * 10
     # The alarm of a limit from the same look has that age, too.
-    is_said = any(limit.look_age_s for limit in ledger.limits[mode].alarms)
+    is_said = bool(alarm_age_s(ledger.limits[mode].alarms))
     age = f", {tens_s} s ago" if tens_s and not is_said else ""
     words = f"{number} more" if named else units.counted(number, "verdict")
     return f"! W {words}{age}" if number else ""

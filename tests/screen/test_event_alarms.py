@@ -68,9 +68,10 @@ def recorded_story(path: Path, story: Sequence[tuple[float, int | None]]) -> Pat
 
 
 def named_growth(line: str) -> int | None:
-    """The growth of ListenOverflows in a head line; None if the line does not name the event."""
-    found = re.search(r"! ListenOverflows \+(\d+)", line)
-    assert found or "ListenOverflows" not in line
+    """The growth of ListenOverflows in a head line, beside the limit that it is the event of; None without it."""
+    found = re.search(r"! DROPS accept queues \+(\d+)", line)
+    assert found or "accept queues" not in line
+    assert "Listen" not in line, "the growth is named once"
     return int(found[1]) if found else None
 
 
@@ -102,9 +103,7 @@ async def test_a_jump_names_what_grew_in_the_minute_before(file: Path) -> None:
             assert named_growth(pane_lines(app, HeadLine)[0]) == growth
         await pilot.press("j", *"+90s", "enter")
         await wait_for_replay(pilot)
-        line = pane_lines(app, HeadLine)[0]
-        assert named_growth(line) == 15
-        assert "! DROPS accept queues" in line
+        assert named_growth(pane_lines(app, HeadLine)[0]) == 15
 
 
 @pytest.mark.parametrize(
@@ -135,26 +134,63 @@ async def test_a_live_growth_is_named_after_the_alarms_of_limits(
 ) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     host = ScriptedHost(tree("6.1-4n"), live=True)
-    host.texts[NETSTAT] = netstat(ListenOverflows=5, ListenDrops=9)
+    host.texts[NETSTAT] = netstat(ListenOverflows=5, ListenDrops=9, RcvPruned=1)
     app = host_app(host, 0.1, Settings(ascii=ascii_only))
     async with app.run_test(size=size) as pilot:
         await wait_until(pilot, lambda: "live" in pane_lines(app, HeadLine)[0], "the first sample is drawn")
         assert "!" not in pane_lines(app, HeadLine)[0]
-        host.texts[NETSTAT] = netstat(ListenOverflows=17, ListenDrops=22)
-        await wait_until(pilot, lambda: "ListenOverflows" in pane_lines(app, HeadLine)[0], "the growth is named")
+        host.texts[NETSTAT] = netstat(ListenOverflows=17, ListenDrops=22, RcvPruned=3)
+        await wait_until(pilot, lambda: "accept queues" in pane_lines(app, HeadLine)[0], "the growth is named")
         line = screen_text(app).splitlines()[0]
-        assert "! DROPS accept queues  ! ListenOverflows +12, ListenDrops +13" in line
-        assert "live" in line or line.startswith(" established")
+        assert "! DROPS accept queues +12  ! RcvPruned +2" in line
+        assert "Listen" not in line, "one fault is named once"
+        assert line.startswith(" tcptop  established")
+        assert "live" in line
         assert line.isascii() or not ascii_only
         await pilot.press("k")
-        host.texts[NETSTAT] = netstat(ListenOverflows=20, ListenDrops=22)
-        await wait_until(pilot, lambda: "ListenOverflows +15" in pane_lines(app, HeadLine)[0], "it grows further")
+        host.texts[NETSTAT] = netstat(ListenOverflows=20, ListenDrops=22, RcvPruned=3)
+        await wait_until(pilot, lambda: "accept queues +15" in pane_lines(app, HeadLine)[0], "it grows further")
         app.action_explain("events")
         await pilot.pause()
         rows = [line.split() for line in screen_text(app).splitlines()]
         [row] = [row for row in rows if row[1:2] == ["ListenOverflows"] and "accept" in row]
         assert "SINCE MARK" in screen_text(app)
         assert row[1:4] == ["ListenOverflows", "20", "+3"]
+    host.close()
+
+
+@pytest.mark.parametrize(
+    ("grown", "expected"),
+    [
+        ({"ListenDrops": 9}, "! ListenDrops +9"),
+        ({"ListenOverflows": 4, "ListenDrops": 9, "TCPReqQFullDrop": 5}, "accept queues +4  ! TCPReqQFullDrop +5"),
+        ({"TCPAbortOnMemory": 3}, "! TCPAbortOnMemory +3"),
+    ],
+)
+async def test_a_growth_that_no_limit_beside_it_names_keeps_its_counter(grown: dict[str, int], expected: str) -> None:
+    host = ScriptedHost(tree("6.1-4n"), live=True)
+    host.texts[NETSTAT] = netstat(**dict.fromkeys(grown, 1))
+    app = host_app(host, 0.1)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await wait_until(pilot, lambda: "live" in pane_lines(app, HeadLine)[0], "the first sample is drawn")
+        host.texts[NETSTAT] = netstat(**{name: 1 + number for name, number in grown.items()})
+        await wait_until(pilot, lambda: "!" in pane_lines(app, HeadLine)[0], "the growth is named")
+        assert expected in pane_lines(app, HeadLine)[0]
+    host.close()
+
+
+@pytest.mark.parametrize("columns", [40, 50, 60, 80])
+async def test_the_growth_of_dropped_handshakes_leaves_room_for_the_machine(columns: int) -> None:
+    host = ScriptedHost(tree("6.1-4n"), live=True)
+    host.texts[NETSTAT] = netstat(ListenOverflows=5, ListenDrops=5)
+    app = host_app(host, 0.1)
+    async with app.run_test(size=(columns, 20)) as pilot:
+        await wait_until(pilot, lambda: "live" in pane_lines(app, HeadLine)[0], "the first sample is drawn")
+        host.texts[NETSTAT] = netstat(ListenOverflows=63, ListenDrops=63)
+        await wait_until(pilot, lambda: "!" in pane_lines(app, HeadLine)[0], "the growth is named")
+        line = pane_lines(app, HeadLine)[0]
+        assert named_growth(line) == 58
+        assert "established" in line or columns < 60
     host.close()
 
 

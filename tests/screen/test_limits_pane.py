@@ -32,7 +32,7 @@ from recorded import snapshot as recorded_sample
 from tcptop.accounting import account
 from tcptop.accounting.events import event_totals
 from tcptop.explanation.headroom_page import headroom_page
-from tcptop.explanation.limit_texts import alarm_variants, headroom_sentences
+from tcptop.explanation.limit_texts import alarm_texts, alarm_variants, headroom_sentences
 from tcptop.ledger import Ledger, Limits
 from tcptop.settings.file import Settings
 from tcptop.snapshot import Reading, Slabinfo, Snapshot
@@ -549,7 +549,22 @@ def test_a_queue_that_dropped_lately_drops_and_is_not_near_its_limit() -> None:
     row = next(line for line in drawn(found, 100) if "queues" in line)
     assert row.startswith("! DROPS accept queues")
     assert "790 dropped" in row
-    assert "NEAR" not in text_of(alarm_variants(found.limits["full"].alarms, [])[0])
+    growing = [event for event in found.events if event.grown]
+    assert [event.name for event in growing] == ["ListenOverflows"]
+    assert text_of(alarm_variants(found.limits["full"].alarms, growing)[0]) == "! DROPS accept queues +790"
+
+
+def test_full_queues_have_their_drops_beside_them_once_and_an_old_look_is_no_age_of_a_counter() -> None:
+    full, empty = ((net(alloc=4_000), listen(queue=queue, limit=128, drops=7), group("whole:10")) for queue in (129, 0))
+    found = ledger_of_look(*full, age_s=30.0, overflows=790)
+    growing = [event for event in found.events if event.grown]
+    variants = [text_of(line) for line in alarm_variants(found.limits["full"].alarms, growing)]
+    assert variants[0] == "! FULL accept queues 100 %, +790 dropped  30 s ago"
+    assert "! FULL accept queues +790" in variants
+    assert not any("ListenOverflows" in text for text in variants)
+    assert alarm_texts(found.limits["full"]) == ["FULL accept queues +790"]
+    by_counter = ledger_of_look(*empty, age_s=30.0, overflows=790).limits["full"].alarms
+    assert text_of(alarm_variants(by_counter, growing)[0]) == "! DROPS accept queues +790"
 
 
 @pytest.mark.parametrize("columns", [66, 120])
