@@ -483,9 +483,10 @@ def _with_range_of_parts(limit: PlanLimit, needs: Needs, needs_of: Callable[[int
     """The limit of memory, with the number of connections that fit if every part takes its least.
 
     More connections than that surely do not fit. The limit is unchanged if the buffers are no range, or one of at most
-    EXACT_SHARE of the plan, as in the headroom.
+    EXACT_SHARE of the plan, as in the headroom, and the other parts change the number by at most HIDDEN_ERROR_SHARE.
     """
-    if limit.connections is None or limit.connections_are_at_most or limit.free is None or not _buffer_range(needs):
+    has_buffer_range = bool(_buffer_range(needs))
+    if limit.connections is None or limit.connections_are_at_most or limit.free is None or needs.missing:
         return limit
 
     def least_buffers(number: int) -> float:
@@ -494,13 +495,14 @@ def _with_range_of_parts(limit: PlanLimit, needs: Needs, needs_of: Callable[[int
 
     free = min(limit.free + (limit.used_error or 0), inf if limit.maximum is None else limit.maximum)
     most = _most_connections(free, lambda number: needs_of(number).memory[0]) or 0
-    if most <= limit.connections:
+    share = 0.0 if has_buffer_range else HIDDEN_ERROR_SHARE
+    if limit.connections >= (1 - share) * most:
         return limit
     of_buffers = _most_connections(free, least_buffers) or 0
     return limit._replace(
         high_connections=most,
         connections_are_at_least=True,
-        other_parts_are_ranges=rough_count(of_buffers, up=True) != rough_count(most, up=True),
+        other_parts_are_ranges=not has_buffer_range or rough_count(of_buffers, up=True) != rough_count(most, up=True),
     )
 
 
@@ -601,9 +603,11 @@ def _by_node(
     if in_all is not None:
         planned = needs_of(max(1, in_all))
         each = max(0.0, _most(planned.memory) - time_wait.high) / max(1, in_all)
-        if _buffer_range(planned):
+        if not planned.missing:
             most_in_all = max(1, _most_connections(free, lambda number: needs_of(number).memory[0]) or 0)
             least_each = max(0.0, needs_of(most_in_all).memory[0] - time_wait.low) / most_in_all
+            if not _buffer_range(planned) and least_each >= (1 - HIDDEN_ERROR_SHARE) * each:
+                least_each = 0.0
     low, high = total_bytes
     nodes: dict[int, PlanNode] = {}
     for number, share in shares.items():

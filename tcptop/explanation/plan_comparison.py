@@ -104,6 +104,9 @@ def compared(ledger: Ledger, plan: Plan, is_form: bool) -> Comparison | None:
     main = memory_fits_text(headroom)
     theirs = headroom.with_reclaim_low if memory_most_text(headroom) else headroom.sockets
     pairs = ((least, theirs or 0), (most, headroom.sockets))
+    if not memory_most_text(headroom):
+        # One number of the main screen is compared with the nearest one of the plan's range.
+        pairs = ((min(max(least, headroom.sockets), most), headroom.sockets),) * 2
     ours = fits_range_text(memory._replace(connections=least, high_connections=most if most > least else None))
     if all(abs(one - other) <= MAX_SHARE_APART * other for one, other in pairs):
         counted = ", ".join(_main_screen_counts(plan, memory, most)) if _begins_as_main_screen(ledger, plan) else ""

@@ -42,7 +42,9 @@ def _reclaim_text(plan: Plan) -> str:
     with_reclaim = "FITS MORE of memory counts page cache as given up"
     if not is_known:
         return f"Reclaim: how many fit into free memory alone is not known; {with_reclaim}."
-    if before == fit:
+    least = None if memory is None else memory.connections
+    is_all = sign == "≥ " and units.rough_count(plan.connections_before_reclaim) == units.rough_count(least)
+    if before == fit or is_all:
         return "Reclaim: free memory alone holds all that fit into memory."
     return f"Reclaim: free memory alone holds {before} more; {with_reclaim}."
 

@@ -130,9 +130,9 @@ class PlanLimit(NamedTuple):
     high_connections: int | None = None
     """Upper bound on the number of planned connections that fit, if the error of `used`, or of tcp_mem's average, makes
     it larger than `connections`. For memory also the number that fits with each part at its least, if the buffers are
-    a range."""
+    a range, or if it is more than 1 % larger."""
     connections_are_at_least: bool = False
-    """True if `connections` is a lower bound (see `Limit.headroom_is_at_least`); of memory, if buffers are a range."""
+    """True if `connections` is a lower bound (see `Limit.headroom_is_at_least`); of memory, if parts are ranges."""
     other_parts_are_ranges: bool = False
     """True if the number of connections is a range, and not that of the buffers alone."""
     may_be_under_pressure: bool = False
@@ -220,7 +220,10 @@ class PlanNode(NamedTuple):
     high_bytes: float | None = None
     """Upper bound on the planned bytes; None if there is no upper bound."""
     high_connections: int | None = None
-    """`connections` with each part at its least, if the buffers are a range; otherwise None."""
+    """`connections` with each part at its least, if the buffers are a range, or if it is more than 1 % larger.
+
+    None otherwise.
+    """
 
 
 class PlanBuffers(NamedTuple):
