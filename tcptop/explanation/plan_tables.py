@@ -326,6 +326,8 @@ def _limit_note(ledger: Ledger, plan: Plan, limit: PlanLimit) -> str:
         because = "parts are ranges" if limit.other_parts_are_ranges else "buffers are a range"
         is_said = plan.verdict != "cannot say" and limit is verdict_limit(plan)
         notes.append(because if is_said else f"fits {fits} more: {because}")
+    if limit.name == TIME_WAIT_LIMIT and limit.free is not None:
+        notes.append("FITS MORE: mini-sockets")
     if limit.name == TIME_WAIT_LIMIT and plan.mini_sockets < plan.request.time_wait:
         notes.append(f"room for {units.count(plan.mini_sockets)} of {units.count(plan.request.time_wait)}")
     error, is_range = ledger.sockets.buffer_error_bytes, limit.takes != limit.high_takes

@@ -163,7 +163,12 @@ def shown_ratio(limit: PlanLimit, ratio: float | None) -> float | None:
 
 
 def fits_text(limit: PlanLimit) -> str:
-    """The number of planned connections that fit below the limit, with `≤` or `≥` if the number is a bound."""
+    """The number of planned connections that fit below the limit, with `≤` or `≥` if the number is a bound.
+
+    For tcp_max_tw_buckets, which stops no connection, it is the number of further mini-sockets.
+    """
+    if limit.name == TIME_WAIT_LIMIT:
+        return units.rough_count(limit.free)
     is_at_most = limit.connections_are_at_most
     if (limit.connections or 0) > MAX_SHOWN_CONNECTIONS:
         return f"> {units.grouped(MAX_SHOWN_CONNECTIONS)}"

@@ -357,7 +357,7 @@ TIME_WAIT = "tcp_max_tw_buckets"
 def test_connections_that_skip_time_wait_are_said_exactly(root: Path, run: Run) -> None:
     """The row says it too, whose TAKES has those alone that have room."""
     code, text = run("--root", str(root), "--no-conntrack", "--connections", "10K", "--time-wait", "9999123")
-    assert "; a closed connection skips TIME_WAIT then" in text
+    assert "; a closed connection skips TIME_WAIT then" in " ".join(text.split())
     assert " room for 4 000 of 9 999 123; " in text
     assert (code, "TIME_WAIT full: 9 995 123 of 9 999 123 skip it" in " ".join(text.split())) == (0, True)
 
@@ -391,7 +391,8 @@ def test_a_full_table_of_time_wait_stops_no_connection(
     code, output = run(*arguments)
     assert (code, output.partition(":")[0]) == (0, "fits, without data")
     [line] = [line for line in output.splitlines() if line.startswith(" TIME_WAIT  ")]
-    assert line.split()[-4:] == ["100", "%", "-", "FULL"]
+    assert line.split()[-4:] == ["%", "4", "000", "FULL"]
+    assert line.split()[-5] == "100"
     size = alone["high_takes"] / 10_000
     assert re.search(r"<= ([\d ]+) B per connection", output)[1].replace(" ", "") == f"{ceil(size)}"  # type: ignore[index]
 
@@ -507,6 +508,14 @@ def test_a_range_of_buffers_is_a_range_of_what_fits_into_memory(run: Run, run_js
     assert text.count(f"{least} to {most}") == text.count(most) == 1
     assert re.search(r"Reclaim: free memory alone holds >= [\d ]+ more; FITS MORE of memory counts page cache", text)
     assert "main screen says" not in text
+
+
+def test_the_row_of_time_wait_has_the_mini_sockets_that_fit(run: Run, run_json: RunJson) -> None:
+    arguments = ("--root", TREE, "--connections", "10K", "--time-wait", "20K")
+    row = limit(run_json(*arguments), "tcp_max_tw_buckets")
+    output = run(*arguments)[1]
+    fits = units.rough_count(row["limit"] - row["used"])
+    assert re.search(rf"(?m)^ TIME_WAIT .* % +{fits}\n     FITS MORE: mini-sockets$", output)
 
 
 @pytest.mark.parametrize(("kernel", "side"), [("6.1-8n", "mixed"), ("6.1-4n", "client"), ("6.12-4n", "server")])

@@ -106,7 +106,10 @@ def assert_page_shows(lines: Sequence[str], found: dict[str, Any]) -> None:
         assert ("– " if limit["ratio"] is None else percents(limit)) in line
         assert ("▒" in line) == (limit["ratio"] is not None)
         sign = "≤ " if limit["connections_are_at_most"] else "≥ " if limit["connections_are_at_least"] else "  "
-        assert line.endswith(f"{sign}{units.rough_count(limit['connections'], up=sign == '≤ ')}")
+        fits = limit["connections"]
+        if limit["name"] == "tcp_max_tw_buckets":
+            fits = limit["limit"] - limit["used"]
+        assert line.endswith(f"{sign}{units.rough_count(fits, up=sign == '≤ ')}")
     verdict, request = found["verdict"], found["request"]
     is_idle = request["buffer_bytes_per_socket"] == 0 and not request["buffers_as_now"]
     stopping = [limit for limit in found["limits"] if limit["name"] != "tcp_max_tw_buckets"]
