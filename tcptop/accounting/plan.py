@@ -35,7 +35,6 @@ from tcptop.ledger.plan import (
     PlanLimit,
     PlanNode,
     PlanRequest,
-    PlanSysctl,
     UncountedLimit,
 )
 from tcptop.snapshot import DAMAGED, Snapshot
@@ -71,8 +70,8 @@ def make_plan(snapshot: Snapshot, ledger: Ledger, request: PlanRequest) -> Plan:
     parts, missing = needs.parts, needs.missing
     alone = planned_needs(snapshot, table, ledger, request._replace(time_wait=0), 0)
     limits = sorted(_limits(snapshot, ledger, request, mini_sockets, needs, needs_of), key=_connections)
-    sysctls = advised_sysctls(snapshot, ledger, request, limits, parts)
-    limits = [_with_memory_needed(_with_note(limit, sysctls.get(limit.name))) for limit in limits]
+    sysctls, notes = advised_sysctls(snapshot, ledger, request, limits, parts)
+    limits = [_with_memory_needed(_with_note(limit, notes.get(limit.name))) for limit in limits]
     time_wait_bytes = max(0.0, _most(needs.memory) - _most(alone.memory))
     time_wait = Amount(max(0.0, needs.memory[0] - alone.memory[0]), time_wait_bytes)
     nodes = _by_node(table, ledger, needs.memory, time_wait, needs_of, fit_into)
@@ -99,7 +98,7 @@ def make_plan(snapshot: Snapshot, ledger: Ledger, request: PlanRequest) -> Plan:
             and node.bytes <= node.free_bytes < (node.bytes if node.high_bytes is None else node.high_bytes)
         ),
         limits=tuple(limits),
-        sysctls=tuple(each for each in sysctls.values() if isinstance(each, PlanSysctl)),
+        sysctls=tuple(sysctls.values()),
         ports=ports,
         ports_are_at_most=of_ports is not None and of_ports.maximum_is_at_most,
         ports_unknown_because=_why_unread(snapshot, "ip_local_port_range") if ports is None else None,
@@ -547,9 +546,9 @@ def _state(limit: Limit, verdict: LimitVerdict, takes: tuple[float, float] | Non
     return limit_state(after, limit.state == "pressure", limit.state)
 
 
-def _with_note(limit: PlanLimit, sysctl: PlanSysctl | str | None) -> PlanLimit:
-    """The limit, with a note if no value of the sysctl is surely high enough for the plan."""
-    return limit._replace(note="; ".join(filter(None, (limit.note, sysctl)))) if isinstance(sysctl, str) else limit
+def _with_note(limit: PlanLimit, note: str | None) -> PlanLimit:
+    """The limit, with a further note."""
+    return limit._replace(note="; ".join(filter(None, (limit.note, note))))
 
 
 def _with_memory_needed(limit: PlanLimit) -> PlanLimit:

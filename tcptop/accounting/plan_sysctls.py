@@ -10,7 +10,7 @@ from tcptop.kernel.limits import LIMIT_BY_NAME, TIME_WAIT_LIMIT
 from tcptop.ledger import Ledger
 from tcptop.ledger.plan import ADVISED_PERCENT, PlanLimit, PlanPart, PlanRequest, PlanSysctl
 from tcptop.snapshot import Snapshot
-from tcptop.text.units import grouped
+from tcptop.text.units import grouped, rough_count
 
 NO_FIT = ", so the plan does not fit"
 NO_USE = "no value of net.ipv4.tcp_mem is of use until there is more memory"
@@ -25,18 +25,20 @@ def advised_sysctls(
     request: PlanRequest,
     limits: Sequence[PlanLimit],
     parts: Sequence[PlanPart],
-) -> dict[str, PlanSysctl | str]:
+) -> tuple[dict[str, PlanSysctl], dict[str, str]]:
     """The sysctls that must be raised for the plan, each with its smallest sufficient value, by name of the limit.
 
-    If no possible value of a sysctl is sufficient, or if the error of the limit's counter is unknown, the result
-    contains a sentence that says so, instead of the value. Without enough memory for the plan there is no value of
-    tcp_mem: buffers up to such a value would end in the OOM killer.
+    The second dict has sentences on the limits: that no possible value of a sysctl is sufficient, or that the error of
+    the limit's counter is unknown. Without enough memory for the plan the value of tcp_mem is for the connections that
+    memory fits, and a sentence says so: buffers up to a larger value would end in the OOM killer.
     """
     found: dict[str, PlanSysctl | str] = {}
+    notes: dict[str, str] = {}
     memory_bytes = machine_bytes(snapshot, ledger)
     unit, now = ledger.sockets.tcp_mem_unit_bytes, ledger.sockets.tcp_mem_pages
     errors = {row.name: row.used_error for row in ledger.limits["full"].rows}
-    [of_memory] = [limit.verdict for limit in limits if limit.name == "memory"]
+    [memory] = [limit for limit in limits if limit.name == "memory"]
+    of_memory = memory.verdict
     for limit in limits:
         if limit.used is None or limit.maximum is None or limit.high_takes is None:
             continue
@@ -56,20 +58,48 @@ def advised_sysctls(
             found[limit.name] = advice
         elif limit.name == "tcp_mem" and unit and now is not None:
             needed = -(-needed // unit)
-            if needed > now[1] and of_memory == "exceeded":
-                found[limit.name] = NO_USE
-            elif needed > now[1]:
-                most = memory_bytes
-                if of_memory == "unknown":
-                    most = _usable_bytes(ledger, memory_bytes)
+            if needed <= now[1]:
+                continue
+            most = memory_bytes if of_memory == "fits" else _usable_bytes(ledger, memory_bytes)
+            advice = NO_USE if of_memory == "exceeded" else _tcp_mem_sysctl(limit, now, needed, most, unit)
+            if of_memory != "fits" and isinstance(advice, str):
+                if (reach := _reach(limit, memory)) is None:
+                    notes[limit.name] = NO_USE
+                    continue
+                number, notes[limit.name] = reach
+                takes = ceil(limit.high_takes * number / request.connections)
+                needed = -(-(limit.used + takes) // unit)
                 advice = _tcp_mem_sysctl(limit, now, needed, most, unit)
-                if of_memory == "unknown" and isinstance(advice, str):
-                    advice = NO_USE
+                if needed > now[1] and not memory.connections_are_at_most and isinstance(advice, PlanSysctl):
+                    capped = advice.note.partition(":")[0]
+                    lasts = f"for {_reach_text(memory)} connections"
+                    found[limit.name] = advice._replace(note="; ".join(filter(None, (capped, lasts))))
+            else:
                 if of_memory == "unknown" and isinstance(advice, PlanSysctl):
                     note = advice.note.removesuffix(NO_FIT)
                     advice = advice._replace(note="; ".join(filter(None, (note, "memory may not hold the plan"))))
                 found[limit.name] = advice
-    return found
+    notes |= {name: advice for name, advice in found.items() if isinstance(advice, str)}
+    return {name: advice for name, advice in found.items() if isinstance(advice, PlanSysctl)}, notes
+
+
+def _reach(limit: PlanLimit, memory: PlanLimit) -> tuple[int, str] | None:
+    """The number of connections that a higher tcp_mem reaches, where memory stops them, and a sentence that says so.
+
+    None if memory fits no more connections than tcp_mem does.
+    """
+    if memory.connections is None or limit.connections is None or memory.connections <= limit.connections:
+        return None
+    full, needs = ("is", "needs") if memory.verdict == "exceeded" else ("may be", "may need")
+    where = f"{_reach_text(memory)}, where memory {full} full"
+    return memory.connections, f"raising net.ipv4.tcp_mem reaches {where}: the plan {needs} more memory, too"
+
+
+def _reach_text(memory: PlanLimit) -> str:
+    """The number of connections that memory fits, with the sign of its row."""
+    is_at_most = memory.connections_are_at_most
+    sign = "≤" if is_at_most else "≥" if memory.connections_are_at_least else "about"
+    return f"{sign} {rough_count(memory.connections, up=is_at_most)}"
 
 
 def _sysctl(

@@ -198,7 +198,8 @@ class PlanSysctl(NamedTuple):
     now: tuple[int, ...]
     at_least: tuple[int, ...]
     """The smallest values with which the plan fits. For tcp_mem, the smallest values at which TCP has no memory
-    pressure. For tcp_max_tw_buckets, the smallest value at which every closed connection gets its mini-socket."""
+    pressure; if memory stops the plan, with as many connections as memory fits. For tcp_max_tw_buckets, the smallest
+    value at which every closed connection gets its mini-socket."""
     advised: tuple[int, ...]
     """Advised values. If memory and the kernel allow it, the values are so large that the plan leaves a part of each
     value unused."""

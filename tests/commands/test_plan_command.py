@@ -452,12 +452,42 @@ def test_no_value_of_tcp_mem_is_above_the_memory(root: Path, run_json: RunJson, 
         assert ("capped" in output) is (each > 40)
     short = ("--root", str(root), "--buffers", "4K", "--connections", str(pages - 1000))
     found = run_json(*short)
-    assert "net.ipv4.tcp_mem" not in [each["name"] for each in found["sysctls"]]
-    assert limit(found, "tcp_mem")["note"] == "no value of net.ipv4.tcp_mem is of use until there is more memory"
     memory = limit(found, "memory")
+    [advised] = [each["advised"] for each in found["sysctls"] if each["name"] == "net.ipv4.tcp_mem"]
+    assert memory["connections"] <= advised[1] <= advised[2] <= pages
     needs = units.size(memory["used"] + memory["high_takes"], True)
     assert memory["note"] == f"the plan needs {needs} of memory, with what is in use now"
     assert f" {memory['note']} " in " ".join(run(*short)[1].split())
+
+
+@pytest.mark.parametrize("connections", ["240000", "500K"])
+def test_tcp_mem_has_a_value_for_the_connections_that_memory_fits(
+    tmp_path: Path, run_json: RunJson, run: Run, connections: str
+) -> None:
+    """The plan fits neither tcp_mem nor memory, and memory fits more than tcp_mem does."""
+    root = copy_recording("6.1-8n", "established", tmp_path)
+    (root / "proc/sys/net/ipv4/tcp_mem").write_text("20000\t30000\t40000\n")
+    arguments = ("--root", str(root), "--buffers", "1M", "--connections", connections)
+    found = run_json(*arguments)
+    memory, tcp_mem = limit(found, "memory"), limit(found, "tcp_mem")
+    assert tcp_mem["connections"] < memory["connections"] < found["request"]["connections"]
+    number = f"about {units.rough_count(memory['connections'])}"
+    note = f"raising net.ipv4.tcp_mem reaches {number}, where memory is full: the plan needs more memory, too"
+    assert tcp_mem["note"] == note
+    [sysctl] = [each for each in found["sysctls"] if each["name"] == "net.ipv4.tcp_mem"]
+    assert sysctl["at_least"][1] == pytest.approx(tcp_mem["used"] / 4096 + memory["connections"] * 256, abs=1)
+    assert sysctl["note"].endswith(f"; for {number} connections")
+    text = " ".join(run(*arguments)[1].split())
+    assert note in text
+    assert f"net.ipv4.tcp_mem = {' '.join(map(str, sysctl['advised']))} (now 20000 30000 40000; capped" in text
+
+
+def test_no_value_of_tcp_mem_is_advised_where_memory_fits_no_more(tmp_path: Path, run_json: RunJson) -> None:
+    root = copy_recording("6.1-8n", "established", tmp_path)
+    (root / "proc/sys/net/ipv4/tcp_mem").write_text("20000\t30000\t9000000\n")
+    found = run_json("--root", str(root), "--buffers", "1M", "--connections", "240000")
+    assert limit(found, "tcp_mem")["note"] == "no value of net.ipv4.tcp_mem is of use until there is more memory"
+    assert found["sysctls"] == []
 
 
 def test_the_main_screens_number_has_its_assumptions_and_is_compared_once(run: Run) -> None:
@@ -572,8 +602,12 @@ def test_tcp_mem_is_not_advised_above_the_memory_that_buffers_can_have(run: Run,
     assert re.search(r"capped, since the machine has less memory: the plan would use 90 % of this value;", each["note"])
     more = run_json(*root, "1150K")
     assert limit(more, "memory")["verdict"] == "unknown"
-    assert more["sysctls"] == []
-    assert "no value of net.ipv4.tcp_mem is of use until there is more memory" in run(*root, "1150K")[1]
+    number = f"≥ {units.rough_count(limit(more, 'memory')['connections'])}"
+    [each] = more["sysctls"]
+    assert each["advised"][2] * 4096 <= headroom.with_reclaim_bytes + 8192 * 4096
+    assert each["note"].endswith(f"; for {number} connections")
+    words = f"raising net.ipv4.tcp_mem reaches {number}, where memory may be full: the plan may need more memory, too"
+    assert words.replace("≥", ">=") in " ".join(run(*root, "1150K")[1].split())
 
 
 def test_sockets_without_buffers_now_are_not_called_uncertain(run: Run) -> None:

@@ -787,3 +787,17 @@ async def test_the_bars_stay_beside_an_alarm_at_80_columns(number: str) -> None:
         [head] = [row for row in page(app) if row.lstrip().startswith("LIMIT")]
         assert "USED: " not in screen_text(app)
         assert "USED" in head
+
+
+async def test_a_higher_tcp_mem_reaches_as_many_connections_as_memory_fits(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = copy_recording("6.1-8n", "established", tmp_path)
+    (root / "proc/sys/net/ipv4/tcp_mem").write_text("20000\t30000\t40000\n")
+    found = command_json(capsys, "--root", str(root), "--connections", "500K", "--buffers", "1M", *AS_NOW)
+    notes = {limit["name"]: limit["note"] for limit in found["limits"]}
+    async with tree_app(root).run_test(size=TALL) as pilot:
+        app = await open_plan(pilot, "5", "0", "0", "K", "tab", "1", "M")
+        assert notes["tcp_mem"].startswith("raising net.ipv4.tcp_mem reaches about ")
+        assert f"tcp_mem: {notes['tcp_mem']}" in page_text(app)
+        assert f"net.ipv4.tcp_mem = {' '.join(map(str, found['sysctls'][0]['advised']))}" in page_text(app)
