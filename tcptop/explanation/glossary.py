@@ -1106,9 +1106,9 @@ LIMIT_ENTRIES: tuple[Entry, ...] = (
         "The order of the limits: alarms, then limits that stop new sockets, those with the fewest that fit first.",
         "Limits that stop no new socket, such as that of orphans, come behind; those whose use is not known come last."
         " TIME_WAIT, whose limit is no alarm, comes second if it is nearly full. A limit overtakes another one after"
-        " ten seconds. `94 in it`: what fits below the limit of one process or accept queue.",
+        " ten seconds. `94 left`: what fits below the limit of one process or accept queue.",
         "tcptop",
-        ("fewest first", "fewest", "order of limits", "stops no new socket", "stops no socket", "stops no", "in it"),
+        ("fewest first", "fewest", "order of limits", "stops no new socket", "stops no socket", "stops no"),
     ),
     Entry(
         "in about",
@@ -1226,7 +1226,7 @@ LIMIT_ENTRIES: tuple[Entry, ...] = (
             "TIME_WAIT",
             "TIME_WAIT limit",
             "TIME_WAIT full",
-            "closes skip it",
+            "full, no alarm",
             "closed connection skips TIME_WAIT",
             "connection skips",
             "tw_buckets",
@@ -1265,8 +1265,8 @@ LIMIT_ENTRIES: tuple[Entry, ...] = (
         "not looked at",
         "Limits whose use only a look at the sockets tells: nofile, accept queues and ports.",
         "Until a look, one of them may come first, before all limits with a number: W or `tcptop who` makes one. After"
-        " a look of a user who is not root they are `not all seen`. A saved tree has them only if `tcptop record --who`"
-        " made it.",
+        " a look that did not read all processes or namespaces they are `not all seen`. A saved tree has them only if"
+        " `tcptop record --who` made it.",
         "tcptop who; /proc/PID/limits and /proc/PID/fd, sock_diag(7)",
         (
             "may come first",
@@ -1293,7 +1293,7 @@ LIMIT_ENTRIES: tuple[Entry, ...] = (
         "What the kernel does at the limit stands on the page headroom. The second threshold is 95 % for most limits."
         " In JSON the state of both is `full`.",
         "tcptop; settings file, [limits.NAME] critical",
-        ("critical", "critical from", "has left", "full: closes skip it"),
+        ("critical", "critical from", "has left"),
     ),
     Entry(
         "events",
@@ -1771,17 +1771,17 @@ TABLE_ENTRIES: tuple[Entry, ...] = (
         "How many more sockets fit into the free memory of a node; then its CPUs use other nodes.",
         "The sockets are those of FITS MORE of memory, in TIME_WAIT accounting mini-sockets.",
         "/proc/zoneinfo, and the bytes of one more socket",
-        ("sockets fit",),
+        ("sockets fit", "MINIS FIT"),
     ),
     Entry(
         "FITS MORE",
         "How many more sockets can be opened before this limit is full.",
         "Computed: what is left of the limit ÷ what one more socket takes of it. Of memory, half of the new sockets"
         " are taken as client side, with the buffers that a socket has now on average (`average buffers`), or none,"
-        " where the counter's error is too large or sockets have none (`without data`). `stops none`: this limit"
-        " stops no new socket.",
+        " where the counter's error is too large or sockets have none (`without data`). `up to`: a limit on every"
+        " socket is not visible or not known, so that fewer may fit. `stops none`: this limit stops no new socket.",
         "tcptop, from the files of the limits and the bytes of one more socket",
-        ("fits more", "stops none", "half client side", "half client"),
+        ("fits more", "stops none", "half client side", "half client", "up to"),
     ),
     Entry(
         "below low",
@@ -1832,6 +1832,7 @@ TABLE_ENTRIES: tuple[Entry, ...] = (
         "Most servers have one for each address and port, or one for each worker (SO_REUSEPORT). It is on the server"
         " side, and takes a port of its own, so its price is an upper bound (≤).",
         TCP_STATES,
+        ("listener",),
     ),
     Entry(
         "SYN_SENT",

@@ -48,8 +48,8 @@ OTHER_NETNS = "(other netns)"
 """Follows a limit that is of a process or listener in another network namespace."""
 WITHOUT_DATA = "without data"
 """Condition of a number of sockets that counts no buffers."""
-CLOSES_SKIP = "full: closes skip it"
-"""Text for a full limit of mini-sockets: a closed connection skips TIME_WAIT."""
+IS_FULL = "full, no alarm"
+"""Text for a full limit of mini-sockets: a closed connection skips TIME_WAIT, and no socket is stopped."""
 OF_KNOWN = " of known limits"
 """Text that follows the name of the first limit if the use of another limit is unknown."""
 
@@ -101,7 +101,7 @@ def has_alarm(limit: Limit) -> bool:
 def fits_more_text(limit: Limit, number_text: Callable[[int | None], str] = units.count) -> str:
     """The headroom of a limit, in sockets; `stops none` for orphans and TIME_WAIT, and `–` if it is unknown.
 
-    For a limit of one process or listener, which stops only the sockets of its own, it is `94 in it`; if it is full, 0.
+    For a limit of one process or listener, which stops only the sockets of its own, it is `94 left`; if it is full, 0.
 
     The headroom of memory begins with `≤` if the size of a part of a socket is unknown; if the buffers are a range, it
     is `≥` and the low end, as in a plan. The headroom of a memory cgroup begins with `≥` if it is unknown whether all
@@ -111,7 +111,7 @@ def fits_more_text(limit: Limit, number_text: Callable[[int | None], str] = unit
         if limit.scope == "process" and limit.owner and limit.used is not None and limit.maximum is not None:
             if limit.state == "full" and is_reached(limit):
                 return number_text(0)
-            return f"{'≈ ' if limit.used_error else ''}{number_text(max(0, limit.maximum - limit.used))} in it"
+            return f"{'≈ ' if limit.used_error else ''}{number_text(max(0, limit.maximum - limit.used))} left"
         return STOPS_NONE_SHORT if limit.concerns in ("orphans", "TIME_WAIT") else units.UNKNOWN
     if limit.headroom_is_at_least or limit.headroom_low is not None:
         return f"≥ {number_text(limit.least_headroom)}"
@@ -181,7 +181,7 @@ def _time_wait_reasons(limit: Limit) -> list[str]:
     """Texts of the head line for the limit of mini-sockets near its maximum, from long to short."""
     skipped = "" if limit.event_growth is None else f"+{units.grouped(limit.event_growth)} skipped"
     if is_reached(limit):
-        return [f"full, {skipped}", skipped] if skipped else [CLOSES_SKIP]
+        return [f"full, {skipped}", skipped] if skipped else [IS_FULL]
     return [f"{skipped} lately", skipped] if skipped else []
 
 
@@ -227,7 +227,7 @@ def first_limit_number(memory: Headroom, limits: Limits) -> str:
     if most is not None:
         low = units.rough_count(first.least_headroom)
         high = units.rough_count(most.headroom_sockets, up=most.headroom_is_at_most)
-        return f"{low} to {high}" if low != high else f"up to {low}" if may_be_fewer else f"≥ {low}"
+        return f"up to {high}" if may_be_fewer else f"{low} to {high}" if low != high else f"≥ {low}"
     complete = memory.has_low_end
     if first.headroom_is_at_least:
         return f"{'≥' if complete else '≈'} {units.rough_count(first.headroom_sockets)}"
@@ -257,7 +257,7 @@ def headroom_sentences(ledger: Ledger, mode: AccountingMode = "full") -> list[st
         unknown = f"how many more {SOCKETS[mode]} fit is not known"
         return [f"{unknown}{reason}", unknown, "headroom not known"]
     if first.concerns == "TIME_WAIT" and is_reached(first):
-        return [f"{first.label} {CLOSES_SKIP}"]  # `0 more mini-sockets fit` reads like an alarm
+        return [f"{first.label} {IS_FULL}"]  # `0 more mini-sockets fit` reads like an alarm
     memory, names = "", first_limits_text(ledger.limits[mode])
     if (first.name != "memory" or " or " in names) and headroom.sockets is not None:
         memory = f"; memory for {memory_fits_text(headroom)}"
@@ -405,7 +405,7 @@ def listen_overflows_text(ledger: Ledger) -> str:
 
 
 def nearly_full_text(limits: Limits, most: int | None = None) -> str:
-    """The limits of a process or listener that have an alarm by their use: `, but nofile has 44 left`; may be empty.
+    """The limits of a process or listener that have an alarm: `, but nofile has 44 left`; may be empty.
 
     `most` is the largest number of limits that are named, the nearest first; None for all.
 
@@ -413,13 +413,11 @@ def nearly_full_text(limits: Limits, most: int | None = None) -> str:
     """
     if any(limit.concerns == "TIME_WAIT" and limit.stops_new_sockets for limit in limits.rows):
         return ""
-    # A counter of drops tells nothing of the queues as they are now.
-    near = [
-        limit
-        for limit in limits.rows
-        if limit.scope == "process" and (limit.state == "full" or (has_alarm(limit) and not limit.is_by_event))
+    near = [limit for limit in limits.rows if limit.scope == "process" and has_alarm(limit)]
+    texts = [
+        f"{limit.label} {'drop' if limit.is_by_event else _full_or_left(limit, limit.label.endswith('s'))}"
+        for limit in near[:most]
     ]
-    texts = [f"{limit.label} {_full_or_left(limit, limit.label.endswith('s'))}" for limit in near[:most]]
     return f", but {' and '.join(texts)}" if texts else ""
 
 

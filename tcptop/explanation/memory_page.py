@@ -160,7 +160,7 @@ def buffer_memory_amount(ledger: Ledger, format_size: units.BoundFormat = units.
     bound if the purpose of nearly all used memory is known.
 
     Without a look, the amount is a guess: a socket that is charged for one page may have 1 B or 4 096 B of data. If the
-    guess may be less than half, the text is the range, or, in a shorter format than the first, its upper bound.
+    guess may be less than half, the range follows the guess, but not in a shorter format than the first.
     """
     part = next((part for part in ledger.tcp_memory.parts if part.name == BUFFERS), None)
     charge = ledger.sockets.buffer_bytes
@@ -174,9 +174,8 @@ def buffer_memory_amount(ledger: Ledger, format_size: units.BoundFormat = units.
         return f"≥ {format_size(part.bytes, False)}" if part.bytes >= 1 else ""  # at least 0 B says nothing
     most = min(part.high_bytes, charge)
     if not ledger.tcp_memory.buffers_by_look and most > GUESS_FACTOR * part.bytes:
-        if format_size is units.size:
-            return units.size_range(part.low_bytes, most)
-        return f"≤ {format_size(most, True)}"
+        guess = f"≈ {format_size(part.bytes)}"
+        return f"{guess}, {units.size_range(part.low_bytes, most)}" if format_size is units.size else guess
     is_most = part.bytes == part.high_bytes
     return f"{'≤' if is_most else '≈'} {format_size(part.bytes, is_most or None)}"
 

@@ -61,6 +61,10 @@ def _sum_text(cost: CostBySide) -> str:
     return f"{text} Client side: {units.bounded(total, units.exact_bytes)} B = {sizes}."
 
 
+def _most_bytes(parts: Sequence[ObjectCost]) -> float:
+    return sum(part.high_slab_bytes or 0.0 for part in parts)
+
+
 def _by_label(parts: Iterable[ObjectCost]) -> dict[str, list[ObjectCost]]:
     by_label: dict[str, list[ObjectCost]] = {}
     for part in parts:
@@ -71,10 +75,12 @@ def _by_label(parts: Iterable[ObjectCost]) -> dict[str, list[ObjectCost]]:
 def other_parts_lines(ledger: Ledger, structs: Sequence[str], columns: int) -> Iterator[Line]:
     """The other parts of the socket that has one of the objects, with their bytes and caches; nothing if none has it.
 
-    The caches of one part come in order of the size of their objects.
+    They are those of the server side, and then what the client side has besides, as in the sum of a socket. The caches
+    of one part come in order of the size of their objects.
     """
     for mode, name in NAMES.items():
-        parts = ledger.costs[mode].by_family["mix"].outgoing.parts
+        sides = ledger.costs[mode].by_family["mix"]
+        parts, server = sides.outgoing.parts, _by_label(sides.accepted.parts)
         if not any(part.object in structs for part in parts):
             continue
         # A socket has the object of its own family alone.
@@ -88,9 +94,20 @@ def other_parts_lines(ledger: Ledger, structs: Sequence[str], columns: int) -> I
         for part in parts:
             if part.object not in own:
                 by_label.setdefault(labels[part.object], []).append(part)
-        others = [_other_part_text(label, each) for label, each in by_label.items()]
-        if others:
-            yield from paragraph(f" Other parts of {name}: {', '.join(others)}.", columns - 1, "dim")
+        others: list[str] = []
+        of_client: list[str] = []
+        for label, each in by_label.items():
+            of_server = server.get(each[0].label, [])
+            if not of_server:
+                of_client.append(_other_part_text(label, each))
+                continue
+            others.append(_other_part_text(label, of_server))
+            more_bytes = _most_bytes(each) - _most_bytes(of_server)
+            if more_bytes >= 1:
+                of_client.append(f"{label} ≤ {units.exact_bytes(more_bytes, True)} more")
+        if others or of_client:
+            more = f"; client side also {', '.join(of_client)}" if of_client else ""
+            yield from paragraph(f" Other parts of {name}: {', '.join(others)}{more}.", columns - 1, "text")
 
 
 def _other_part_text(label: str, parts: Sequence[ObjectCost]) -> str:

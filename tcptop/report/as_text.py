@@ -13,6 +13,7 @@ from tcptop.explanation.limit_texts import (
     alarm_texts,
     counted_buffers_text,
     first_limits_text,
+    has_alarm,
     headroom_number,
     headroom_sentence,
     headroom_sentences,
@@ -178,11 +179,12 @@ def _limit_answers(ledger: Ledger) -> list[str]:
     all_known = first is None or all(limit.used is not None for limit in limits.rows)
     unread = unread_limits_text(limits) if first is not None else ""
     name = f"next limit, without {unread}" if unread else "next limit" if all_known else "next of known limits"
-    starts = [f"{alarms} now; {name}: " for alarms in alarm_texts(limits)] or [
-        f"N{name[1:]}: ",
-        *([f"Next, without {unread}: "] if unread else []),
-    ]
+    starts = [f"{alarms} now; {name}: " for alarms in alarm_texts(limits)]
     short = [f"{alarms}; next: " for alarms in alarm_texts(limits)]
+    if not any(has_alarm(limit) for limit in limits.rows):
+        # A nearly full limit of mini-sockets stops no socket, so that it gives way to what fits.
+        starts += [*short, f"N{name[1:]}: ", *([f"Next, without {unread}: "] if unread else [])]
+        short = []
     if first is None:
         texts = headroom_sentences(ledger)
     else:

@@ -187,7 +187,8 @@ def figure_lines(
     digits = draw_big_number(figure.replace(" ", "") if tight else figure, ascii_only)
     gap = " " if tight else "  "
     because = cost.now_unknown_because if cost.now_bytes is None else None
-    captions = _captions(cost, label, because, columns - len(digits[0]) - len(gap), ascii_only)
+    shown = SIGN_WITHOUT_GAP.sub(lambda sign: f"{sign[0]} ", figure)
+    captions = _captions(cost, shown, label, because, columns - len(digits[0]) - len(gap), ascii_only)
     lines: list[Line] = [((digits[index], "accent"), (gap, "text"), *captions[index]) for index in range(HEIGHT)]
     free_rows = rows - HEIGHT
     reason: list[Line] = []
@@ -266,7 +267,7 @@ def _without_average(label: str) -> str:
 
 
 def _captions(
-    cost: ConnectionCost, label: str, because: str | None, columns: int, ascii_only: bool = False
+    cost: ConnectionCost, figure: str, label: str, because: str | None, columns: int, ascii_only: bool = False
 ) -> list[Line]:
     """The three lines beside the large digits, in the longest variant that fits.
 
@@ -282,14 +283,19 @@ def _captions(
     rows = [("one more: server", server), ("client, own port", client), ("without slab padding", padding)]
     long_rows = [rows[0], ("client with a port of its own", client), rows[2]]
     brief = label.removesuffix(" socket").removesuffix(" now").replace("earlier", "old")
-    names = (f"bytes, {label}", f"B {label}", label)
+    # The figure stands beside its large digits as text, too: half blocks are easily misread in some fonts.
+    short = [f"{figure} B, {brief}"] if cost.now_held_because is None else []
+    names = (f"{figure} bytes, {label}", f"{figure} B, {label}", *short, f"B {label}", label)
     titles = [*names, brief]
-    beside = [(title, reason) for title in titles[:2]]
+    beside = [(name, reason) for name in names[:-1]]
     if idle := idle_text(cost):
         of_them = idle.replace(" idle", " of them idle")
-        titles = [f"{names[0]}, {of_them}", *(f"{name}, {idle}" for name in (*names, brief))]
+        of_figure = [name for name in names if name.startswith(figure)]
+        others = [name for name in names if name not in of_figure]
+        titles = [f"{names[0]}, {of_them}", *(f"{name}, {idle}" for name in of_figure)]
+        titles += [f"{name}, {idle}" for name in (*others, brief)]
         titles += [idle] if label == "average now" else [label]
-        beside = [*((title, reason) for title in titles[:3]), *((name, of_them) for name in names[:2])]
+        beside = [*((title, reason) for title in titles[:3]), *((name, of_them) for name in names[:-1])]
     value_width = max(cell_width(value) for _, value in rows)
     # In a wide pane, a table of the costs stands at the right of the captions.
     for table, (title, second) in product((long_rows, rows), beside):

@@ -22,6 +22,7 @@ from tcptop.explanation.limit_texts import (
     is_here,
     listen_overflows,
     maximum_text,
+    memory_fits_text,
     memory_most_text,
     other_notes,
     owner_texts,
@@ -68,6 +69,8 @@ OTHERS_GROW = "mostly not TCP"
 """Note on a growing limit of memory if less than half of the growth is TCP's."""
 MIN_ROWS_WITH_FOOT = 2
 """Smallest number of lines for limits and the line of those that no look has told."""
+SPAN_NOTE_WIDTH = len("average buffers ")
+"""Smallest width of the note beside a range of what fits: what the range counts stays beside it."""
 TITLE_MARGIN = 2
 """Number of columns at each end of the title line that stay free of titles."""
 
@@ -188,8 +191,8 @@ def unlooked_line(ledger: Ledger, mode: AccountingMode, columns: int) -> Line:
     texts = [
         f"{start}{', '.join(each)}   {words}{ending}"
         for each in (told, names)
-        for ending in endings
         for start in starts
+        for ending in endings
     ]
     return ((first_fitting(texts, columns - line_width(ends)), "text"), *ends)
 
@@ -238,19 +241,24 @@ def limit_lines(
         use = first_fitting(_use_texts(limit), widths.use - 2) if widths.use else ""
         in_s = limits_in_s.get(limit.name)
         others_grow = limit.name == "memory" and in_s is not None and _others_grow(limit, in_s, tcp_per_s)
-        notes = _note_texts(ledger, mode, limit, in_s, others_grow)
+        span = memory_fits_text(ledger.headroom[mode]) if limit.name == "memory" and limit.headroom_low else ""
+        has_span = bool(span) and cell_width(span) + SPAN_NOTE_WIDTH <= widths.note + FITS_WIDTH
+        notes = _note_texts(ledger, mode, limit, in_s, others_grow, has_span)
         note = first_fitting(notes, widths.note)
         up = limit.shows_upper_bound
         fits = first_fitting(
             [
                 fits_more_text(limit, partial(units.rough_count, up=up)),
                 fits_more_text(limit, partial(units.short_count, width=FITS_WIDTH - 2, up=up)),
-                fits_more_text(limit, partial(units.short_count, width=FITS_WIDTH - len("≈  in it"), up=up)),
+                fits_more_text(limit, partial(units.short_count, width=FITS_WIDTH - len("≈  left"), up=up)),
             ],
             FITS_WIDTH,
         )
         note_width = widths.note
-        if limit.owner:
+        if has_span:
+            fits, note_width = span, widths.note + FITS_WIDTH - cell_width(span)
+            note = first_fitting(notes, note_width)
+        elif limit.owner:
             # What fits in one process or listener is a short text, so its name may take the free columns.
             named = first_fitting(notes, widths.note + FITS_WIDTH - cell_width(fits))
             if cell_width(named) > widths.note:
@@ -397,13 +405,19 @@ def _others_grow(limit: Limit, in_s: float, tcp_per_s: float | None) -> bool:
 
 
 def _note_texts(
-    ledger: Ledger, mode: AccountingMode, limit: Limit, in_s: float | None, others_grow: bool = False
+    ledger: Ledger,
+    mode: AccountingMode,
+    limit: Limit,
+    in_s: float | None,
+    others_grow: bool = False,
+    has_span: bool = False,
 ) -> list[str]:
     """Notes on a limit, from long to short; the last one is empty.
 
     Some notes give the time until the limit is reached, or the reason for an alarm. Further notes give the number of
     orphans that fit, or the number of sockets that fit into free memory. The last notes say what the headroom assumes,
-    or why a number is unknown.
+    or why a number is unknown. Without `has_span`, the column of what fits has no room for both ends of a range, and
+    the notes have the upper end.
     """
     alarms, orphans = alarm_reasons(limit), other_notes(limit)
     before_reclaim = before_reclaim_text(ledger.headroom[mode]) if limit.name == "memory" else ""
@@ -417,7 +431,7 @@ def _note_texts(
         first = (*texts[:1], *alarms[-1:])
         counted = [f"{each}; {words}" for each in first for words in (assumed, buffers)]
         texts = [*counted, *texts] if alarms else [*counted, assumed, buffers, *texts]
-    if limit.name == "memory" and (most := memory_most_text(ledger.headroom[mode])):
+    if limit.name == "memory" and not has_span and (most := memory_most_text(ledger.headroom[mode])):
         with_most = [f"{each}; {most}" for each in alarms] or [*(f"{most}; {each}" for each in texts), most]
         texts = [*with_most, *texts]
     if texts and limit.left_out_text:

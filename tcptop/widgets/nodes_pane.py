@@ -27,7 +27,8 @@ TCP, TRACE, OTHER, FREE = "█", "▏", "▒", "░"
 that would fill less than half a cell. OTHER stands for used memory apart from TCP's slabs, and FREE for free memory."""
 CHOSEN = "›"
 """Sign before the number of the node that all panes show."""
-FITS = "SOCKETS FIT"
+FITS: dict[AccountingMode, str] = {"full": "SOCKETS FIT", "time_wait": "MINIS FIT"}
+"""Titles of the column of what fits, by what is counted."""
 SLABS = "SLABS FIT"
 SLABS_COLUMNS = 100
 """From this width on, the slabs that fit stand beside the sockets that fit."""
@@ -52,7 +53,7 @@ def node_headings(ledger: Ledger, mode: AccountingMode) -> tuple[Heading, ...]:
         Heading("OF TCP", importance=6, min_width=6),
         Heading("FREE", importance=4, min_width=5),
         Heading(f"{block}{SLABS}", importance=2),
-        Heading(FITS, min_width=11),
+        Heading(FITS[mode], min_width=11),
         *([Heading("DISTANCES", importance=0)] if any(node.distances for node in ledger.nodes) else []),
     )
 
@@ -93,8 +94,8 @@ def node_lines(ledger: Ledger, columns: int, mode: AccountingMode = "full", chos
     layout = fit_columns(headings, rows, columns)
     roles: list[Role] = ["text"] * len(layout.headings)
     lines = [layout.line(layout.titles, ["head"] * len(layout.headings))]
-    full_roles: list[Role] = ["warning" if title == FITS else "text" for title in layout.titles]
-    at = layout.titles.index(FITS)
+    full_roles: list[Role] = ["warning" if title == FITS[mode] else "text" for title in layout.titles]
+    at = layout.titles.index(FITS[mode])
     return lines + [
         _with_bar_roles(layout.line(cells, full_roles if " below " in cells[at] else roles)) for cells in rows
     ]

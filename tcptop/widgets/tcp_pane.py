@@ -199,6 +199,8 @@ def _memory_facts(
         if with_available:
             reasons.insert(0, f"TCP memory {unit}{GAP}{available}" if unit else available)
         return ((first_fitting(reasons, columns), "text"),)
+    # The total stands beside its large digits as text, too: half blocks are easily misread in some fonts.
+    number = f"{units.size(total.shown_bytes)}{unit[unit.find(' ') :] if ' ' in unit else ''}"
     start = f"{unit}{GAP}" if unit else ""
     share = _percent(total.shown_bytes, memory_bytes)
     change = _growth_text(view, total.bytes)
@@ -206,10 +208,18 @@ def _memory_facts(
     if with_bound and total.high_bytes is not None and not total.missing and total.high_bytes > WIDE * total.bytes:
         high = units.size(total.high_bytes, True)
         ends = (f"{share} of RAM{GAP}{change}", change, "")
-        start_to = f"{unit} to {high}" if unit else f"at most {high}"
-        bounds = list(dict.fromkeys(f"{start_to}{GAP}{end}".rstrip() for end in ends))
+        starts = [f"{each}, {most} {high}" for each in (number, unit) for most in ("at most", "≤")]
+        starts = starts if unit else [f"at most {high}", f"≤ {high}"]
+        bounds = list(dict.fromkeys(f"{bound}{GAP}{end}".rstrip() for end in ends for bound in starts))
+    with_number = (
+        f"{number}{GAP}{share} of RAM{GAP}{change}".rstrip(),
+        f"{number} {share} of RAM {change}".strip(),
+        f"{number}{GAP}{share}{GAP}{change}".rstrip(),
+        f"{number}{GAP}{change}".rstrip(),
+    )
     texts = (
         *bounds,
+        *(with_number if unit else ()),
         f"{start}{share} of RAM{GAP}{change}".rstrip(),
         f"{start.rstrip()} {share} of RAM {change}".strip(),
         f"{start}{share}{GAP}{change}".rstrip(),

@@ -156,7 +156,7 @@ def test_beside_a_graph_a_wide_range_has_its_upper_bound() -> None:
     for columns in (36, 60):
         shown = [text_of(line) for line in tcp_lines(figures, view, "full", columns, 4)]
         high = units.size(figures.tcp_memory.high_bytes, True)
-        assert f"MiB to {high}" in shown[0]
+        assert f"MiB, ≤ {high}" in shown[0] or f"MiB, at most {high}" in shown[0]
     assert "≤" not in text_of(tcp_lines(ledger("6.1-8n", "established"), view, "full", 60, 4)[0]), "a narrow range"
 
 

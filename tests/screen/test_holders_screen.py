@@ -689,7 +689,7 @@ async def test_a_full_process_stands_beside_the_sockets_that_fit_on_the_machine(
     async with tree_app(seen).run_test(size=size) as pilot:
         app = await open_holders(pilot, "escape")
         text = screen_text(app)
-        assert re.search(rf"server\[10\] +{100 - descriptors} in it\b", text)
+        assert re.search(rf"server\[10\] +{100 - descriptors} left\b", text)
         title = next(line for line in text.splitlines() if re.search(r"─ .*\d more", line))
         assert re.search("─ (Limits without file-max|Known( limits)?) ─", title)
         assert f"but nofile has {100 - descriptors} left" in title
