@@ -198,7 +198,7 @@ HANDSHAKE_ACK = Call(
                             note="TPROXY to a listener on another port: one for each port that is connected to",
                         ),
                     ),
-                    note="in two cases; mostly it shares the listener's buckets",
+                    note="mostly it shares the listener's buckets",
                 ),
             ),
         ),
