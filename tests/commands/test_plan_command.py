@@ -2170,7 +2170,7 @@ def test_the_row_of_one_process_says_what_is_left_in_it(tmp_path: Path, run: Run
     root = tree_with_look(tmp_path, look)
     _, text = run("--connections", "10", "--root", str(root))
     [row] = [line for line in text.splitlines() if line.strip().startswith("nofile ") and " of " not in line]
-    assert " 4 in it " in row
+    assert " 4 left " in row
 
 
 @pytest.mark.parametrize("kernel", ["6.12-4n", "5.10-4n", "7.3-4n", "6.1-8n"])

@@ -216,6 +216,7 @@ def test_a_namespace_counts_once_if_one_of_its_processes_hides_its_number(
             beside.stdout.readline()
             found = find_namespaces([stranger, beside.pid, other])
             beside.communicate(b"\n")
-        assert len(found.namespaces) == 3
-        assert None not in {each.inode for each in found.namespaces}
-        assert {each.pid: each.namespace for each in found.processes}[stranger] == found.namespaces[1].inode
+        namespaces = [each for each in found.namespaces if not each.name.startswith("tcptop-test-")]
+        assert len(namespaces) == 3
+        assert None not in {each.inode for each in namespaces}
+        assert {each.pid: each.namespace for each in found.processes}[stranger] == namespaces[1].inode
