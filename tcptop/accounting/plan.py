@@ -398,7 +398,8 @@ def _limit(
         elif error is not None and high <= free - error and not limit.maximum_is_at_most:
             verdict = "fits"
         elif high < inf and not limit.used_is_at_most and not limit.maximum_is_at_most:
-            decides = "the error of its counter, or a range of sizes,"
+            of_parts = "the range of its parts' sizes"
+            decides = of_parts if not error else f"the error of its counter{f' or {of_parts}' if low < high else ''}"
             if limit.name == CGROUP_LIMIT:
                 of_what = "its slabs the kernel reclaims" if low > free else "it the kernel charges to the cgroup"
                 decides = f"what of {of_what}"

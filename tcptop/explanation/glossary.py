@@ -1486,6 +1486,13 @@ HOLDER_ENTRIES: tuple[Entry, ...] = (
         ("dropped",),
     ),
     Entry(
+        "dropped so far",
+        "Connections that full accept queues of this network namespace have dropped since it was made or booted.",
+        "The client tries again, so that one connection may count several times. While the number grows, the head line"
+        " has `! DROPS`. W shows which queue it was.",
+        "/proc/net/netstat, ListenOverflows",
+    ),
+    Entry(
         "SERVICE",
         "in :8080 is the server side of that local port; to :443 the client side, to that port of the other end.",
         "No answer of the kernel says who connected. A local port with a listener is in, also for connections that its"

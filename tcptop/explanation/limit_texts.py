@@ -317,11 +317,13 @@ def has_unread_limits(limits: Limits, mode: AccountingMode) -> bool:
 
 def _unread_limits(limits: Limits, mode: AccountingMode) -> list[Limit]:
     names = {"memory", CGROUP_LIMIT, "nf_conntrack_max"} | ({"tcp_mem", "file_max"} if mode == "full" else set())
-    return [
+    unread = [
         limit
         for limit in limits.rows
         if limit.name in names and limit.headroom_sockets is None and None in (limit.used, limit.maximum)
     ]
+    # A memory cgroup whose use is exact and that has no maximum has no limit.
+    return [limit for limit in unread if limit.name != CGROUP_LIMIT or limit.used_error is None]
 
 
 def unread_limit_word(limits: Limits, mode: AccountingMode = "full") -> str:

@@ -80,7 +80,7 @@ def other_parts_lines(ledger: Ledger, structs: Sequence[str], columns: int) -> I
     """
     for mode, name in NAMES.items():
         sides = ledger.costs[mode].by_family["mix"]
-        parts, server = sides.outgoing.parts, _by_label(sides.accepted.parts)
+        parts = sides.outgoing.parts
         if not any(part.object in structs for part in parts):
             continue
         # A socket has the object of its own family alone.
@@ -97,7 +97,7 @@ def other_parts_lines(ledger: Ledger, structs: Sequence[str], columns: int) -> I
         others: list[str] = []
         of_client: list[str] = []
         for label, each in by_label.items():
-            of_server = server.get(each[0].label, [])
+            of_server = [part for part in sides.accepted.parts if labels.get(part.object) == label]
             if not of_server:
                 of_client.append(_other_part_text(label, each))
                 continue

@@ -628,6 +628,17 @@ def test_the_limit_of_a_cgroup_above_counts_too(
     assert row["limit_is_at_most"] == ("there is no" in words)
 
 
+@pytest.mark.parametrize(("maximum", "is_known"), [("max", True), (None, False)])
+def test_a_cgroup_without_a_limit_is_no_limit_that_is_not_known(
+    root: Path, maximum: str | None, is_known: bool
+) -> None:
+    """A report called what fits a number `without memory_cgroup`, as if a limit had not been read."""
+    content = None if maximum is None else f"{maximum}\n"
+    path = edited(root, {**level("a", "max", "1"), "sys/fs/cgroup/a/memory.max": content})
+    text = forked_program.run("-o", "--root", path, "--cgroup", "a").stdout
+    assert ("without memory_cgroup" in text or "memory_cgroup not known" in text) is not is_known
+
+
 @pytest.mark.parametrize("unknown", ["a", "a/web"])
 @pytest.mark.parametrize(
     ("used", "state", "alarm", "words"),

@@ -153,3 +153,15 @@ def test_the_page_of_a_cache_counts_the_slabs_of_cpus_in_slabs() -> None:
     page = page_text(ledger("6.1-8n", "established"), "TCP")
     assert " SLABS HELD " in page
     assert "HELD BY CPUS" not in page
+
+
+@pytest.mark.parametrize("cache", ["sock_inode_cache", "filp"])
+def test_a_socket_of_either_family_is_one_part_with_the_average_of_both(cache: str) -> None:
+    """With IPv4 and IPv6 sockets, the page had the sock of IPv6 as what a client has besides."""
+    figures = ledger("6.18-1n", "established")
+    socks = [part for part in figures.costs["full"].by_family["mix"].accepted.parts if part.label.startswith("TCP")]
+    assert len(socks) == 2
+    average = units.exact_bytes(sum(part.slab_bytes or 0.0 for part in socks))
+    text = page_text(figures, cache)
+    assert f"Other parts of a socket: TCP or TCPv6 {average} (TCP, TCPv6), " in text
+    assert "TCPv6 ≤" not in text
