@@ -10,11 +10,27 @@ from tcptop.snapshot import Reading
 Value = TypeVar("Value")
 
 
+STEP_S = 5
+"""Duration of a step of the rates and trends on the screen, in seconds.
+
+A step is longer than most sampling intervals, so that graphs and rates are not redrawn with every sample.
+"""
+
+
 def per_second(before: float | None, elapsed_s: float, after: float | None) -> float | None:
     """Change per second; None if either value is unknown or no time has passed."""
     if before is None or after is None or elapsed_s <= 0:
         return None
     return (after - before) / elapsed_s
+
+
+def fits_present(per_s: float, period_s: float, present: float | None) -> bool:
+    """False if the rate contradicts a newer number of the same things: before the period it would have been below 0.
+
+    A rate changes more seldom than the number beside it. After a burst that has come and gone, the rate of its coming
+    would stand beside the number of those that are left.
+    """
+    return present is None or per_s * period_s <= present
 
 
 def increase(before: object, after: object) -> float | None:

@@ -39,7 +39,7 @@ FIGURE_ENTRIES: tuple[Entry, ...] = (
         "The slab memory of one endpoint: one TCP socket of this kernel with the objects that hang on it.",
         "Over loopback a connection has two endpoints on the same machine. Socket buffers are not in it.",
         "/proc/slabinfo and /sys/kernel/slab",
-        ("connection", "endpoint", "per connection", "B/conn", "conn"),
+        ("connection", "endpoint", "per connection", "B/conn", "B/connection", "conn"),
     ),
     Entry(
         "average now",
@@ -164,7 +164,9 @@ FIGURE_ENTRIES: tuple[Entry, ...] = (
         "The change of TCP's memory, and of the sockets beside it, per second: the average over the last half minute.",
         "N/s beside sockets is their net growth, opened less closed: 0 where as many close as open, however many"
         " connections a second that is. The growth of a limit is over minutes, and Δ/s of a cache over five seconds."
-        " `steady`: less than 0.001 % a second.",
+        " `over 4 s`: the time between the two counts of slabs that the rate is computed from. `steady`: less than"
+        " 0.001 % a second or, while the sockets stand still, less than a few slabs; no rate: slabs were counted only"
+        " once, or what had grown has gone again.",
         "tcptop, from samples and the times between them",
         (
             "rate",
@@ -2245,11 +2247,14 @@ def _entries_by_words() -> dict[tuple[str, ...], tuple[Entry, ...]]:
 
 
 def _sorted_keys(name: str) -> tuple[str, ...]:
-    return tuple(sorted(map(fold_word, WORD_OF_PHRASE.findall(name))))
+    return tuple(sorted(NUMBER.sub("0", fold_word(word)) for word in WORD_OF_PHRASE.findall(name)))
 
 
 def find_any_order(name: str) -> tuple[Entry, ...]:
-    """The entries of a name of several words, in whatever order these are: `more fit` finds FITS MORE."""
+    """The entries of a name of several words, in whatever order, with whatever numbers.
+
+    `more fit` finds FITS MORE, and `over 4 s` finds `over 30 s`.
+    """
     keys = _sorted_keys(name) if name.isprintable() else ()
     return _entries_by_words().get(keys, ()) if keys else ()
 

@@ -1,4 +1,4 @@
-"""What fits into memory according to the main screen, beside what a plan says."""
+"""Why a plan and the main screen differ in how many sockets fit into memory."""
 
 from collections.abc import Iterator
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""What a look at the sockets found of limits that a plan does not count: nofile, accept queues, local ports."""
+"""Limits that a plan does not count (nofile, accept queues, local ports), as a look at the sockets found them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def limits_to_raise(ledger: Ledger, plan: Plan) -> list[Limit]:
 
 
 def unlooked_text(ledger: Ledger, plan: Plan, key: str = "") -> str:
-    """The limits that the plan needs and that only a look tells, if none was made, or if it saw a part; may be empty.
+    """The limits that the plan needs and that only a look tells; empty if a look has seen all of them.
 
     `key` makes a look of this machine.
     """
@@ -86,7 +86,7 @@ def look_text(ledger: Ledger, plan: Plan, is_page: bool = False) -> str:
 
 
 def _stopping_texts(ledger: Ledger, plan: Plan) -> dict[str, str]:
-    """What a look found of the limits that stop the planned sockets, or have an alarm, by the name of the limit."""
+    """Maps limits that stop the planned sockets, or have an alarm, to what a look found about them."""
     request, found = plan.request, found_by_look(ledger)
     texts: dict[str, str] = {}
     if (limit := found.get("nofile")) is not None and limit.maximum is not None:

@@ -7,7 +7,7 @@ from operator import attrgetter
 from typing import Any, Literal, NamedTuple
 
 from tcptop.kernel.objects import OBJECT_OF_CACHE
-from tcptop.rates import increase
+from tcptop.rates import STEP_S, fits_present, increase
 from tcptop.text import units
 from tcptop.text.cache_rows import CacheRow
 from tcptop.text.table import Heading
@@ -160,10 +160,17 @@ def _tcp_bytes(row: CacheRow) -> str:
 
 
 def _rate(row: CacheRow) -> float | None:
-    """For the whole machine, the change per second of the active objects; for a node, the change of all objects."""
-    return _COUNT_RATE(row if row.rates is None else row.rates)
+    """For the whole machine, the change per second of the active objects; for a node, the change of all objects.
+
+    None if the rate is that of an earlier sample and contradicts the row's number.
+    """
+    if row.rates is None:
+        return _COUNT_RATE(row)
+    rate = _COUNT_RATE(row.rates)
+    return rate if rate is None or fits_present(rate, STEP_S, _COUNTED(row)) else None
 
 
+_COUNTED = _count("objects", "active_objects")
 _COUNT_RATE = _count("objects_per_s", "active_per_s")
 
 

@@ -7,12 +7,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 
 from tcptop.ledger import AccountingMode, Ledger, TcpMemory
+from tcptop.rates import STEP_S
 
-STEP_S = 5
-"""Duration of a step of the trends, in seconds.
-
-A step is longer than most sampling intervals, so that graphs and rates are not redrawn with every sample.
-"""
 MAX_STEPS = 60
 
 Series = tuple[float | None, ...]

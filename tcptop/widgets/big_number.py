@@ -22,7 +22,7 @@ BIG_GLYPHS: dict[str, tuple[str, str, str]] = {
     "≈": (" ", "≈", " "),
     " ": ("", "", ""),
 }
-"""Glyphs of half blocks. Any two digits differ in at least two cells, so that a glance tells them apart."""
+"""Glyphs of half blocks. Any two digits differ in at least two half cells, so that a glance tells them apart."""
 ASCII_BIG_GLYPHS: dict[str, tuple[str, str, str]] = {
     "0": (" _ ", "| |", "|_|"),
     "1": ("   ", "  |", "  |"),

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from tcptop.ledger import Ledger
+from tcptop.rates import STEP_S
 from tcptop.text import units
 from tcptop.view import View
 from tcptop.view.timeline import bucket_of, column_maxima
-from tcptop.view.trends import STEP_S, Series, fit_columns
+from tcptop.view.trends import Series, fit_columns
 
 LEVELS = "▁▂▃▄▅▆▇█"
 UNKNOWN_LEVEL = " "

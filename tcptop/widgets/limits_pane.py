@@ -110,7 +110,7 @@ class LimitsPane(ScrollPane):
         free_rows = rows - (self._view.since is not None)
         has_foot = bool(foot) and free_rows >= MIN_ROWS_WITH_FOOT
         if self._view.player is not None or not ledger.live:
-            # Nobody can look at the sockets of the past, so that no limit makes room for the line.
+            # A look at past sockets is impossible, so that the line only takes a row that is free.
             has_foot = has_foot and len(shown_limits(ledger, choices.mode)) < free_rows
         lines = super().lines(ledger, choices, columns, rows - has_foot)
         if has_foot:

@@ -14,6 +14,7 @@ from tcptop.explanation.memory_page import (
 )
 from tcptop.kernel.objects import MINI_SOCKETS
 from tcptop.ledger import AccountingMode, Ledger, SocketCounts
+from tcptop.rates import STEP_S, fits_present
 from tcptop.text import units
 from tcptop.text.line import WARNING, Line, paragraph, text_of
 from tcptop.view import View
@@ -236,7 +237,7 @@ def _with_free_column(texts: Sequence[str], columns: int) -> str:
 
 
 def _growth_text(view: View, total_bytes: float) -> str:
-    """The growth per second over the last GROWTH_STEPS steps, as text; empty if it is unknown.
+    """The growth per second over the last GROWTH_STEPS steps, as text; empty if it is unknown or out of date.
 
     Buffers count only if their counter has moved by more than its error. What of the charge holds data is an estimate,
     which changes at a look at the sockets though no buffer does; so the present share is taken of the change.
@@ -254,6 +255,8 @@ def _growth_text(view: View, total_bytes: float) -> str:
     if charge is not None and charged_bytes and error_bytes is not None and abs(charge[0]) * period_s > error_bytes:
         per_s += charge[0] * latest.tcp_memory.shown_buffer_bytes / charged_bytes
     elif charge is not None and abs(per_s) < least_per_s <= abs(charge[0]):
+        return ""
+    if not fits_present(per_s, period_s, total_bytes):
         return ""
     return "steady" if abs(per_s) < least_per_s else units.signed_rate(per_s)
 
@@ -292,20 +295,24 @@ def _socket_facts(ledger: Ledger, view: View, mode: AccountingMode, columns: int
 
     In TIME_WAIT accounting, mini-sockets are counted instead. The change is that between the two counts of slabs that
     the growth of the memory is computed from; as long as this growth is unknown, over the last five seconds. After a
-    burst that slabinfo does not count yet, no change is shown.
+    burst that slabinfo does not count yet, and after a burst that has gone again, no change is shown.
     """
     counts, rates = ledger.sockets, (view.rates or ledger).sockets
     if ledger.tcp_memory.outdated_because is not None:
         rates = rates._replace(allocated_per_s=None, time_wait_per_s=None)
     trends = view.trends
     change = _change(trends, "counted_sockets" if mode == "full" else "counted_time_wait")
-    per_s, over = (None, "") if change is None else (change[0], f" over {change[1]:.0f} s")
     if mode == "full":
-        number, per_s = units.count(counts.allocated), rates.allocated_per_s if per_s is None else per_s
-        nouns: tuple[str, ...] = (" socket" if counts.allocated == 1 else " sockets", "")
+        present, recent_per_s = counts.allocated, rates.allocated_per_s
+        nouns: tuple[str, ...] = (" socket" if present == 1 else " sockets", "")
     else:
-        number, per_s = units.count(counts.time_wait), rates.time_wait_per_s if per_s is None else per_s
+        present, recent_per_s = counts.time_wait, rates.time_wait_per_s
         nouns = _time_wait_nouns(counts)
+    number = units.count(present)
+    per_s, period_s = (recent_per_s, float(STEP_S)) if change is None else change
+    over = "" if change is None else f" over {period_s:.0f} s"
+    if per_s is not None and not fits_present(per_s, period_s, present):
+        per_s = None
     rate = "" if per_s is None else f"{GAP}{units.short_signed_count(per_s) if per_s else '±0'}/s"
     longest = [f"{nouns[0]}{rate}{over}"] if per_s and with_period else []
     texts = [*longest, *(f"{noun}{rate}" for noun in nouns), *nouns, ""]

@@ -179,6 +179,11 @@ def test_the_words_of_a_name_are_found_in_any_order(typed: str) -> None:
     assert "FITS MORE" in lines_of(typed)
 
 
+@pytest.mark.parametrize(("typed", "word"), [("over 4 s", "growth"), ("counts ≤ 3 s old", "sample"), ("4 s", "5 s")])
+def test_a_phrase_with_a_number_is_found_with_any_number(typed: str, word: str) -> None:
+    assert word in lines_of(typed)
+
+
 @pytest.mark.parametrize(
     ("typed", "as_if"),
     [

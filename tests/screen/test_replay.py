@@ -147,7 +147,7 @@ async def test_rates_are_those_of_the_step_also_after_a_jump_back(tmp_path: Path
     """Samples a second apart, with sockets that come and go in turn; the sixth begins a step of five seconds."""
     file = tmp_path / "seconds.tcptop"
     recorder = Recorder(str(file))
-    sample_counts([100, 900] * 6, recorder)
+    sample_counts([20_100, 20_900] * 6, recorder)
     recorder.close()
 
     def rate() -> str:

@@ -7,9 +7,9 @@ from types import SimpleNamespace
 import pytest
 from recorded import snapshot
 
+from tcptop.rates import STEP_S
 from tcptop.screen.feed import Feed
 from tcptop.view import View
-from tcptop.view.trends import STEP_S
 
 SECONDS = 40
 RESTART = 20

@@ -372,18 +372,18 @@ async def test_rates_stand_still_for_five_seconds() -> None:
 
     From the second complete step on, the rate is that of the complete steps, as for the memory.
     """
-    samples = sample_counts([100, 900] * 6)
+    samples = sample_counts([20_100, 20_900] * 6)
     rates: list[str] = []
     counts: list[str] = []
     async with tree_app(tree("6.1-4n")).run_test(size=(80, 24)) as pilot:
         app = await wait_for_app(pilot)
         for sample in samples:
             await feed(pilot, sample)
-            found = re.search(r"(\d+) sockets?( +\S+/s)?( over \d+ s)?$", pane_lines(app, TcpPane)[1])
+            found = re.search(r"(\d+ \d+) sockets( +\S+/s)?( over \d+ s)?$", pane_lines(app, TcpPane)[1])
             assert found is not None
             counts.append(found[1])
             rates.append((found[2] or "").strip())
-    assert counts == ["100", "900"] * 6
+    assert counts == ["20 100", "20 900"] * 6
     assert rates == ["", *["+800/s"] * 4, *["±0/s"] * 5, *["+160/s"] * 2]
 
 

@@ -17,6 +17,8 @@ from textual.geometry import Size
 
 from tcptop.ledger import AccountingMode, Ledger
 from tcptop.text import units
+from tcptop.text.cache_columns import find_column
+from tcptop.text.cache_rows import select_rows
 from tcptop.text.line import Line, text_of
 from tcptop.view import View
 from tcptop.view.trends import Trends, add_sample
@@ -154,6 +156,47 @@ def test_the_rates_of_memory_and_of_sockets_have_the_same_two_moments() -> None:
     assert all("B/s" not in text and "K/s" not in text and "M/s" not in text for text in shown[:3])
     assert "+4.88M/s" in shown[3]
     assert "+1250/s" in shown[3], "10 000 sockets in 8 s, of 4 KiB each"
+
+
+def test_no_rate_of_a_burst_stands_beside_what_is_left_after_it() -> None:
+    """No socket, then 65 at the second count of slabs, of which one is left in the sample on the screen."""
+    samples = [
+        counted(1000.0, 999.0, 0, 0, 0),
+        counted(1005.0, 1004.0, 65, 65, 64 << 20),
+        counted(1010.0, 1004.0, 65, 65, 64 << 20),
+    ]
+    trends = Trends()
+    for sample in samples:
+        trends = add_sample(trends, sample)
+
+    def facts(sample: Ledger) -> str:
+        view = View(trends=add_sample(trends, sample))
+        return " ".join(map(text_of, tcp_lines(sample, view, "full", 60, 3)))
+
+    during, after = facts(samples[-1]), facts(counted(1012.0, 1011.0, 1, 1, 1 << 20))
+    assert "65 sockets  +13/s over 5 s" in during
+    assert re.search(r"\+12\.8M/s", during), during
+    assert "1 socket" in after
+    assert not re.search(r"[+-][\d.]+[KMG]?/s|steady", after), after
+
+
+def test_no_rate_of_the_last_five_seconds_stands_beside_fewer_sockets() -> None:
+    """Until slabs were counted twice, the rate is that of the last five seconds, of an earlier sample."""
+    figures = counted(1000.0, 999.0, 16, 16, 1 << 20)
+    rates = figures._replace(sockets=figures.sockets._replace(allocated=96, allocated_per_s=16.0))
+    for sockets, rate in ((96, "+16/s"), (80, "+16/s"), (1, "")):
+        sample = figures._replace(sockets=figures.sockets._replace(allocated=sockets))
+        text = text_of(tcp_lines(sample, View(rates=rates), "full", 60, 3)[1])
+        assert text.endswith(f"sockets  {rate}" if rate else "1 socket"), text
+
+
+def test_no_rate_of_a_cache_stands_beside_fewer_objects() -> None:
+    caches = [line for line in ledger("6.1-4n", "established").caches if line.active_objects]
+    now = [line._replace(active_objects=100) for line in caches]
+    for per_s, shown in ((20.0, 20.0), (-500.0, -500.0), (21.0, None)):
+        rates = [line._replace(active_objects=500, active_per_s=per_s) for line in caches]
+        rows = select_rows(now, None, rates=rates)
+        assert {find_column("per_second").value(row) for row in rows} == {shown}
 
 
 def test_slabs_that_are_seldom_counted_keep_their_rates() -> None:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from recorded import counters, ledger
 
 from tcptop.ledger import Ledger
-from tcptop.view.trends import MAX_STEPS, NO_TRENDS, STEP_S, Trends, add_sample, fit_columns
+from tcptop.rates import STEP_S
+from tcptop.view.trends import MAX_STEPS, NO_TRENDS, Trends, add_sample, fit_columns
 from tcptop.widgets.graph import LEVELS, area, sparkline
 
 NOON = 1_795_348_800.0
