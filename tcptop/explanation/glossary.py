@@ -691,8 +691,8 @@ OBJECT_ENTRIES: tuple[Entry, ...] = (
     ),
     Entry(
         "held by CPUs",
-        "Slabs (SLABS HELD), or the free objects on its lists, that a CPU has taken for itself, to need no lock.",
-        "A CPU may hold no slab and still have free objects on its lists: on 7.3 it keeps objects, not slabs."
+        "Slabs (SLABS HELD), or free objects, that a CPU has taken for itself, to need no lock.",
+        "A CPU may hold several slabs of a cache, or none: on 7.3 it keeps free objects on its lists, not slabs."
         " slabinfo counts these free objects as active, so that ACTIVE may be too high by them, and idle memory too"
         " low. How many are free is not shown: at most as many as fit on the lists of all CPUs, and of TCP's and"
         " TCPv6's caches, at most the active objects beyond the number of sockets.",

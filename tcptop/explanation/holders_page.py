@@ -8,6 +8,7 @@ from heapq import nlargest
 from math import inf
 
 from tcptop.explanation.holder_rows import CGROUP_COLUMNS, Grouping, HolderRow, SortKey, holder_rows
+from tcptop.explanation.limit_texts import LISTEN_OVERFLOWS
 from tcptop.ledger import Amount
 from tcptop.ledger.holders import ONE_LOOK, QUIET_KINDS, Holders, HolderVerdict
 from tcptop.snapshot.socket_table import SocketRow
@@ -166,7 +167,10 @@ def _sums(holders: Holders) -> list[str]:
     parts.append(f"{mini_sockets} mini-sockets {_where(holders)}, in TIME_WAIT or FIN_WAIT2 (closed)")
     parts.append(f"orphans {_beside(sums.orphans, sums.orphans_counted, machine)}")
     ended = f", ≈ {units.grouped(sums.queued_ended)} ended" if sums.queued_ended else ""
-    parts.append(f"in accept queues {_beside(sums.queued, sums.queued_counted, 'listeners count', ended)}")
+    drops = sum(namespace.counters.get(LISTEN_OVERFLOWS, 0) for namespace in holders.namespaces)
+    # Of listeners that are closed, too, which have no row with their DROPS.
+    dropped = f", {units.grouped(drops)} dropped so far" if drops else ""
+    parts.append(f"in accept queues {_beside(sums.queued, sums.queued_counted, 'listeners count', ended)}{dropped}")
     all_buffers, beside = "all buffers" if sums.are_all_charged else "all queued", ""
     if sums.buffer_bytes_counted is not None:
         counter, error = units.size(sums.buffer_bytes_counted), sums.buffer_error_bytes

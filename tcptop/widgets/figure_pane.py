@@ -280,33 +280,12 @@ def _captions(
     server, client = _next_texts(cost)
     padding = _bounded(cost.by_family["mix"].accepted.object_bounds, " ")
     reason = first_fitting((*_reasons(because), ""), columns) if because else ""
+    titles, beside = _caption_titles(cost, figure, label, reason)
     rows = [("one more: server", server), ("client, own port", client), ("without slab padding", padding)]
     long_rows = [rows[0], ("client with a port of its own", client), rows[2]]
-    brief = label.removesuffix(" socket").removesuffix(" now").replace("earlier", "old")
-    # The figure stands beside its large digits as text, too: half blocks are easily misread in some fonts.
-    short = [f"{figure} B, {brief}"] if cost.now_held_because is None else []
-    names = (f"{figure} bytes, {label}", f"{figure} B, {label}", *short, f"B {label}", label)
-    titles = [*names, brief]
-    beside = [(name, reason) for name in names[:-1]]
-    if idle := idle_text(cost):
-        of_them = idle.replace(" idle", " of them idle")
-        of_figure = [name for name in names if name.startswith(figure)]
-        others = [name for name in names if name not in of_figure]
-        titles = [f"{names[0]}, {of_them}", *(f"{name}, {idle}" for name in of_figure)]
-        titles += [f"{name}, {idle}" for name in (*others, brief)]
-        titles += [idle] if label == "average now" else [label]
-        beside = [*((title, reason) for title in titles[:3]), *((name, of_them) for name in names[:-1])]
-    value_width = max(cell_width(value) for _, value in rows)
-    # In a wide pane, a table of the costs stands at the right of the captions.
     for table, (title, second) in product((long_rows, rows), beside):
-        left_width = max(cell_width(title), cell_width(second)) + 3
-        name_width = max(cell_width(name) for name, _ in table)
-        if left_width + name_width + value_width + 3 <= columns:
-            lefts: tuple[Piece, ...] = ((title, "text"), (second, "dim"), ("", "dim"))
-            lines: list[Line] = []
-            for (left, role), (name, value) in zip(lefts, table, strict=True):
-                named: Line = ((f"{name:>{name_width}} ", "dim"), (f"{value:>{value_width}}", "strong"), (" B", "dim"))
-                lines.append(((f"{left:<{left_width}}", role), *named))
+        lines = _captions_with_table(title, second, table)
+        if line_width(lines[0]) <= columns:
             return lines
     caption: Line = ((first_fitting(titles, columns), "text"),)
     clients = _named(("client ", client), ("client", client), ("", client))
@@ -323,6 +302,43 @@ def _captions(
         return [caption, client_line, ((reason, "dim"),)]
     servers = ("one more: server ", "one more: ", "server ", "server", "")
     return [caption, fitting(_named(*((name, server) for name in servers))), client_line]
+
+
+def _caption_titles(
+    cost: ConnectionCost, figure: str, label: str, reason: str
+) -> tuple[list[str], list[tuple[str, str]]]:
+    """Texts beside the large digits, the longest first, and pairs of texts for two lines beside a table.
+
+    The figure stands beside its large digits as text, too: half blocks are easily misread in some fonts.
+    """
+    brief = label.removesuffix(" socket").removesuffix(" now").replace("earlier", "old")
+    with_figure = [f"{figure} bytes, {label}", f"{figure} B, {label}"]
+    with_figure += [f"{figure} B, {brief}"] if cost.now_held_because is None else []
+    others = [f"B {label}", label]
+    beside = [*with_figure, others[0]]
+    idle = idle_text(cost)
+    if not idle:
+        return [*with_figure, *others, brief], [(title, reason) for title in beside]
+    of_them = idle.replace(" idle", " of them idle")
+    titles = [f"{with_figure[0]}, {of_them}", *(f"{title}, {idle}" for title in (*with_figure, *others, brief))]
+    pairs = [*((title, reason) for title in titles[:3]), *((title, of_them) for title in beside)]
+    return [*titles, idle if label == "average now" else label], pairs
+
+
+def _captions_with_table(title: str, second: str, table: Sequence[tuple[str, str]]) -> list[Line]:
+    """Three lines: the captions at the left, and a table of the costs at the right."""
+    left_width = max(cell_width(title), cell_width(second)) + 3
+    name_width, value_width = (max(map(cell_width, column)) for column in zip(*table, strict=True))
+    lefts: tuple[Piece, ...] = ((title, "text"), (second, "dim"), ("", "dim"))
+    return [
+        (
+            (f"{left:<{left_width}}", role),
+            (f"{name:>{name_width}} ", "dim"),
+            (f"{value:>{value_width}}", "strong"),
+            (" B", "dim"),
+        )
+        for (left, role), (name, value) in zip(lefts, table, strict=True)
+    ]
 
 
 def _is_port_dear(cost: ConnectionCost) -> bool:

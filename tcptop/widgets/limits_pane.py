@@ -178,16 +178,17 @@ def unlooked_line(ledger: Ledger, mode: AccountingMode, columns: int) -> Line:
     hidden = f"{unread} {unread_limit_word(limits, mode)}" if unread else ""
     starts = (f"{hidden}; ", "") if unread else ("",)
     endings: Sequence[str] = (", may come first", "")
+    key: Piece = ("W", "accent") if is_here(ledger) else ("tcptop who there", "text")
+    ends: Line = ((": ", "text"), key) if ledger.live else ()
     if not names and ledger.live and (names := partly_seen_names(limits)):
         told, words, endings = names, "not all seen", (", others may come first", *endings)
+        ends = (("; ", "text"), key, (" says why", "text"))
     elif names:
         told, words = _names_with_drops(names, ledger), "not looked at"
         if ledger.holders is not None and ledger.holders.age_s is not None:
             words += f" for {units.seconds(round(ledger.holders.age_s))}"
     else:
         return ((first_fitting((f"{hidden}, may come first", hidden), columns), "text"),) if unread else ()
-    key: Piece = ("W", "accent") if is_here(ledger) else ("tcptop who there", "text")
-    ends: Line = ((": ", "text"), key) if ledger.live else ()
     texts = [
         f"{start}{', '.join(each)}   {words}{ending}"
         for each in (told, names)

@@ -496,7 +496,7 @@ async def test_after_a_look_of_a_plain_user_what_it_did_not_see_may_come_first(s
         await pilot.pause()
         last = pane_lines(app, LimitsPane)[-1].rstrip()
         assert re.fullmatch(
-            r"(file-max not known; )?nofile, queues   not all seen(, (others )?may come first)?: W", last
+            r"(file-max not known; )?nofile, queues   not all seen(, (others )?may come first)?; W says why", last
         )
 
 
