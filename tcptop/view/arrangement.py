@@ -64,6 +64,8 @@ EXPLANATION_COLUMNS, EXPLANATION_ROWS = 190, 48
 """The smallest size of a screen with a right column, which has the graphs and the explanation of the selected cache."""
 NODES_SHARE = 0.3
 """The largest share of the screen's lines that the band with the nodes may take."""
+MIN_BLOCKS_ROWS = 5
+"""The smallest number of lines below the table of the nodes that shows their free blocks, title line included."""
 TALL_ROWS = 32
 """The smallest height of a screen on which the nodes and the graphs have their own panes."""
 
@@ -85,19 +87,26 @@ def arrange(
         timeline: whether the screen shows a recording.
         graphs: whether there is more than one sample, so that graphs can be drawn.
         zoomed: the id of the pane that takes all lines between the head line and the key line; None for no such pane.
+            The table of the nodes takes only the lines that it needs, if enough are left for their free blocks.
     """
     heights = next(each for each in reversed(HEIGHTS) if rows >= each.min_rows or each is HEIGHTS[0])
+    table_rows = nodes + 2  # two title lines and a line for each node
     if zoomed is not None and rows > 2:
-        return {
+        below_rows = rows - 2 - table_rows if zoomed == "nodes" else 0
+        below_rows = below_rows if below_rows >= MIN_BLOCKS_ROWS else 0
+        zoomed_boxes = {
             "head": Box(0, 0, columns, 1),
-            zoomed: Box(0, 1, columns, rows - 2, titled=True),
+            zoomed: Box(0, 1, columns, rows - 2 - below_rows, titled=True),
             "keys": Box(0, rows - 1, columns, 1),
         }
+        if below_rows:
+            zoomed_boxes["buddy"] = Box(0, 1 + table_rows, columns, below_rows, titled=True)
+        return zoomed_boxes
     nodes_rows = 0
     if nodes > 1:
-        # The nodes pane has two title lines and a line for each node, if NODES_SHARE of the screen's lines is enough
-        # for them. The pane never has fewer lines than the limits pane.
-        nodes_rows = max(heights.limits, min(nodes + 2, int(rows * NODES_SHARE)))
+        # The table is whole if NODES_SHARE of the screen's lines is enough. The pane never has fewer lines than the
+        # limits pane.
+        nodes_rows = max(heights.limits, min(table_rows, int(rows * NODES_SHARE)))
     boxes = {"head": Box(0, 0, columns, 1)}
     body_rows = rows - 1 - heights.keys
     if heights.keys:

@@ -152,7 +152,15 @@ class BuddyPane(ScrollPane):
         """
         age = ledger.sources["pagetypeinfo"].staleness(choices.interval_s)
         ledger = with_one_age(ledger, bool(age))
-        body = body_lines(ledger, choices, columns, with_nodes="nodes" not in self._view.panes, age=age)
+        panes = self._view.panes
+        body = body_lines(
+            ledger,
+            choices,
+            columns,
+            nodes_first="nodes" in panes and "caches" not in panes,
+            with_nodes="nodes" not in panes,
+            age=age,
+        )
         rows = [line for line in body if isinstance(line, BlockRow)]
         drawn = block_lines(rows, ledger, choices, columns) if rows else []
         titles, drawn_rows = drawn[:1], iter(drawn[1:])
@@ -184,9 +192,9 @@ def with_one_age(ledger: Ledger, is_stale: bool) -> Ledger:
 
 
 def body_lines(
-    ledger: Ledger, choices: Choices, columns: int, with_nodes: bool, age: str = ""
+    ledger: Ledger, choices: Choices, columns: int, *, with_nodes: bool, nodes_first: bool = False, age: str = ""
 ) -> list[BlockRow | Line]:
-    """The zones of the chosen node; if all nodes are chosen, the zones of the machine, and then those of each node.
+    """The zones of the chosen node; if all nodes are chosen, those of the machine, and those of each node.
 
     The largest zone comes first, since most allocations come from that zone. The result contains lines and BlockRows.
     `block_lines` later turns the BlockRows into lines, all at once, so that their columns align.
@@ -196,20 +204,23 @@ def body_lines(
         choices: the chosen node.
         columns: the width of the pane.
         with_nodes: whether a table of the nodes follows the zones of the machine.
+        nodes_first: whether the zones of the nodes come before those of the machine, without such a table.
         age: the age of the counts by migrate type. The rows of the migrate types show the age if these counts are
             older than the count of the zone.
     """
     nodes, page_bytes = selected_nodes(ledger, choices), ledger.host.page_size_bytes
     if len(nodes) == 1:
         return _zones_lines(nodes[0].zones, page_bytes, columns, age) or _no_zone_lines(nodes[0], columns)
-    lines = _zones_lines(ledger.zones, page_bytes, columns, age)
-    if nodes and with_nodes:
-        lines += [EMPTY_LINE, *node_lines(ledger, columns, choices.mode), EMPTY_LINE]
+    of_machine = _zones_lines(ledger.zones, page_bytes, columns, age)
+    of_nodes: list[BlockRow | Line] = []
     for node in nodes:
         with_word = columns >= WATERMARK_COLUMNS
-        lines += [_zone_row(zone, page_bytes, node, with_word) for zone in _largest_first(node.zones)]
-        lines += [] if node.zones else _no_zone_lines(node, columns)
-    return lines
+        of_nodes += [_zone_row(zone, page_bytes, node, with_word) for zone in _largest_first(node.zones)]
+        of_nodes += [] if node.zones else _no_zone_lines(node, columns)
+    if nodes_first:
+        return [*of_nodes, *of_machine]
+    table = [EMPTY_LINE, *node_lines(ledger, columns, choices.mode), EMPTY_LINE] if nodes and with_nodes else []
+    return [*of_machine, *table, *of_nodes]
 
 
 def _largest_first(zones: Sequence[ZoneMemory]) -> list[ZoneMemory]:

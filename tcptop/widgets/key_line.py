@@ -112,7 +112,7 @@ class Moment(NamedTuple):
     @property
     def has_nodes_beside(self) -> bool:
         """True if the table of the nodes is visible beside other panes."""
-        return "nodes" in self.panes and len(self.panes) > 1
+        return {"nodes", "caches"} <= self.panes
 
     @property
     def has_steps(self) -> bool:
@@ -149,7 +149,7 @@ def working_hints(hints: Sequence[KeyHint], now: Moment) -> tuple[KeyHint, ...]:
     shown = [enter if hint[0] == "ENTER" else hint for hint in shown]
     if now.view.mark is not None:
         shown = [MARK_HINT, *(hint for hint in shown if hint[0] != "k")]
-    if len(now.panes) == 1:
+    if len(now.panes) == 1 or "figure" not in now.panes:
         shown.insert(0, ZOOM_HINT)
     elif now.view.choices.name_filter:
         shown.insert(0, FILTER_HINT)

@@ -143,7 +143,7 @@ async def test_several_nodes_have_their_keys() -> None:
     [
         ((), {"="}, {"ESC"}),
         (("2",), {"="}, {"ESC"}),
-        (("equals_sign",), {"=", "ESC", "ENTER"}, {"Tab", "/"}),
+        (("equals_sign",), {"=", "ESC", "ENTER"}, {"/"}),
         (("f11",), {"=", "ESC", "ENTER"}, {"Tab"}),
         (("slash", *"tcp", "enter"), {"ESC", "="}, set()),
     ],

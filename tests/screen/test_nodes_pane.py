@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from drive import drawn_lines, pane_lines, tree, tree_app, wait_for_app
+from drive import drawn_lines, pane_lines, screen_text, tree, tree_app, wait_for_app
 from hypothesis import given
 from hypothesis import strategies as st
 from made_machine import MACHINES, PAGE_BYTES, make_machine
@@ -19,6 +19,7 @@ from tcptop.ledger import Ledger, ZoneMemory
 from tcptop.report.as_text import as_text
 from tcptop.screen.app import TcptopApp
 from tcptop.text.line import Role, text_of
+from tcptop.widgets.buddy_pane import BuddyPane
 from tcptop.widgets.caches_pane import node_shares_texts
 from tcptop.widgets.explain_screen import ExplainPane
 from tcptop.widgets.key_line import KeyLine
@@ -231,7 +232,7 @@ async def test_the_key_of_all_nodes_leads_to_their_table_at_every_size(size: tup
         assert " = nodes" in pane_lines(app, KeyLine)[0]
         await pilot.press("equals_sign")
         assert shown_nodes(app) == [*"01234567"]
-        assert app.view.panes == {"head", "nodes", "keys"}
+        assert app.view.panes == {"head", "nodes", "keys"} | ({"buddy"} if size[1] == 24 else set())
         await pilot.press("down", "down", "enter")
         assert (app.choices.node, app.view.panes) == (2, panes)
         await pilot.press("equals_sign")
@@ -241,6 +242,24 @@ async def test_the_key_of_all_nodes_leads_to_their_table_at_every_size(size: tup
             assert app.view.panes == panes
             assert app.focused is not None
             assert app.focused.display
+
+
+async def test_below_the_table_are_the_free_blocks_of_each_node() -> None:
+    async with tree_app(tree("6.1-8n")).run_test(size=(80, 24)) as pilot:
+        app = await wait_for_app(pilot)
+        await pilot.press("equals_sign")
+        await pilot.pause()
+        assert app.focused is not None
+        assert app.focused.id == "nodes"
+        _, *rows = pane_lines(app, BuddyPane)
+        assert [*dict.fromkeys(row.split()[0] for row in rows)] == [*"01234567"]
+        free = {row.split()[0]: row.split()[-1] for row in rows if row.startswith(("1 ", "7 "))}
+        table = {line.split()[0].strip("›"): line.split()[-3] for line in pane_lines(app, NodesPane)[1:]}
+        assert {node: table[node] for node in free} == free, "a node with a single zone"
+        await pilot.press("tab", "end")
+        await pilot.pause()
+        assert app.focused.id == "buddy"
+        assert "Movable" in screen_text(app), "the migrate types of the machine's zones follow"
 
 
 async def test_a_single_node_has_no_table() -> None:

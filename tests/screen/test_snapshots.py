@@ -308,6 +308,10 @@ def test_machines_in_larger_terminals(check_screen: CheckScreen, tmp_path: Path,
     check_screen(tree_app(make_machine(machine, tmp_path / "web-17")), MIDDLE, svg=machine == "64 nodes")
 
 
+def test_the_table_of_the_nodes(check_screen: CheckScreen) -> None:
+    check_screen(tree_app(tree("6.1-8n")), SMALL, ["equals_sign"])
+
+
 def test_the_last_of_64_nodes(check_screen: CheckScreen, tmp_path: Path) -> None:
     check_screen(tree_app(make_machine("64 nodes", tmp_path / "web-17")), SMALL, ["g", "6", "3", "enter"], svg=False)
 

@@ -23,7 +23,7 @@ def content_rows(box: Box) -> int:
     st.booleans(),
     st.booleans(),
     st.booleans(),
-    st.sampled_from([None, "figure", "caches", "buddy"]),
+    st.sampled_from([None, "figure", "caches", "buddy", "nodes"]),
 )
 def test_panes_tile_the_screen(
     columns: int, rows: int, several: bool, timeline: bool, graphs: bool, zoomed: str | None
@@ -58,6 +58,13 @@ def test_the_panes_of_80_by_24(several: bool) -> None:
     assert content_rows(boxes["caches"]) >= 6
     assert content_rows(boxes["buddy"]) >= 5
     assert arrange(80, 24, several, timeline=True)["timeline"].rows == 1
+
+
+@pytest.mark.parametrize(("nodes", "blocks"), [(2, 18), (8, 12), (15, 5), (16, 0), (64, 0)])
+def test_below_the_table_of_the_nodes_are_their_free_blocks_if_the_table_leaves_lines(nodes: int, blocks: int) -> None:
+    boxes = arrange(80, 24, nodes, zoomed="nodes")
+    assert boxes["nodes"].rows == 22 - blocks
+    assert boxes["buddy"].rows == blocks if blocks else "buddy" not in boxes
 
 
 @pytest.mark.parametrize(
