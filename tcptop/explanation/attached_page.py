@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import inf
 
-from tcptop.explanation.glossary import find_entries
+from tcptop.explanation.glossary.find import find_entries
 from tcptop.explanation.glossary_page import entry_lines
 from tcptop.ledger import Amount, AttachedObjects, Ledger
 from tcptop.text import units

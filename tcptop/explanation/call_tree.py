@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from tcptop.explanation.glossary import find_entries
+from tcptop.explanation.glossary.find import find_entries
 from tcptop.explanation.glossary_page import entry_lines
 from tcptop.explanation.live_size import live_size
 from tcptop.explanation.socket_sum import sum_lines

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from tcptop.explanation.glossary import ENTRIES, Entry
+from tcptop.explanation.glossary import ENTRIES
+from tcptop.explanation.glossary.entry import Entry
 from tcptop.ledger import Ledger
 from tcptop.text.line import EMPTY_LINE, Line, paragraph
 

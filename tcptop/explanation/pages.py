@@ -16,7 +16,7 @@ from tcptop.explanation.call_tree import call_tree_page, call_trees
 from tcptop.explanation.catalogue_page import catalogue_page
 from tcptop.explanation.events_page import KERNEL_EVENTS, events_page
 from tcptop.explanation.free_blocks_page import free_blocks_page
-from tcptop.explanation.glossary import (
+from tcptop.explanation.glossary.find import (
     find_any_order,
     find_entries,
     find_entries_of_ascii,

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from textual.screen import ModalScreen
 
-from tcptop.explanation.glossary import find_entries
+from tcptop.explanation.glossary.find import find_entries
 from tcptop.ledger import Ledger
 from tcptop.text.cache_columns import COLUMNS
 from tcptop.text.line import Line, paragraph

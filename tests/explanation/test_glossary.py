@@ -10,7 +10,8 @@ import pytest
 from recorded import DISTANCES_TREE, ledger, ledger_of
 
 import tcptop
-from tcptop.explanation.glossary import ENTRIES, find_entries
+from tcptop.explanation.glossary import ENTRIES
+from tcptop.explanation.glossary.find import find_entries
 from tcptop.explanation.pages import PAGES, explain_word, nearest_words
 from tcptop.kernel.call_paths import CALL_PATH_PAGES
 from tcptop.kernel.events import EVENTS, KernelEvent

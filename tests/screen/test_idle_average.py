@@ -8,7 +8,7 @@ import pytest
 from drive import tree
 from recorded import ledger_of
 
-from tcptop.explanation.glossary import find_entries
+from tcptop.explanation.glossary.find import find_entries
 from tcptop.ledger import Slice
 from tcptop.text.line import text_of
 from tcptop.widgets.figure_pane import figure_lines, large_figure

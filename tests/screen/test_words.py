@@ -15,7 +15,9 @@ from pathlib import Path
 import pytest
 from recorded import ledger_of, tree
 
-from tcptop.explanation.glossary import ENTRIES, FILLERS, Entry, find_entries, find_phrase, fold_word
+from tcptop.explanation.glossary import ENTRIES
+from tcptop.explanation.glossary.entry import Entry
+from tcptop.explanation.glossary.find import FILLERS, find_entries, find_phrase, fold_word
 from tcptop.explanation.pages import PAGES, explain_word, page_of_cache
 from tcptop.kernel.events import EVENTS
 from tcptop.kernel.objects import KERNEL_OBJECTS
