@@ -149,11 +149,12 @@ class Pane(Widget):
 
     def render_changes(self) -> str:
         """The changed rows as output for the terminal, each after a cursor move; empty if no row changed."""
-        if not self._changed:
-            return ""
-        rows = sorted(self._changed)
+        x, y, columns, height = self.region
+        # Rows that the pane had when it was higher belong to the pane below now.
+        rows = sorted(row for row in self._changed if row < height)
         self._changed.clear()
-        x, y, columns, _ = self.region
+        if not rows:
+            return ""
         self._styles_cache.set_dirty(*(Region(0, row, columns, 1) for row in rows))
         strips = self.render_lines(Region(0, rows[0], columns, rows[-1] + 1 - rows[0]))
         console = self.app.console

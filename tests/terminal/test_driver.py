@@ -103,6 +103,13 @@ def test_the_screen_is_the_same_as_with_textuals_driver(open_session: OpenSessio
         wait_until_same(f"{columns}x{rows}")
         assert "tcptop" in actual.screen.text()
     assert len(actual.output) < len(expected.output) / 2
+    for session in (expected, actual):
+        session.resize(80, 24)
+    # At this size the table of the nodes, with their free blocks below it, takes the place of all panes.
+    for key in ["=", "\x1b", "=", "\r", "=", "=", "\t", "=", "\x1b[23~", "\x1b[23~", "\t", "\x1b[23~", "\x1b"]:
+        for session in (expected, actual):
+            session.type(key)
+        wait_until_same(f"{key!r} at 80x24")
 
 
 @pytest.mark.slow
