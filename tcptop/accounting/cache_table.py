@@ -28,7 +28,7 @@ from tcptop.accounting.slabinfo_rows import (
 )
 from tcptop.accounting.slub_layout import CACHE_LINE_BYTES, WORD_BYTES, object_step_bytes, slab_order
 from tcptop.kernel.architecture import architecture_of
-from tcptop.kernel.objects import KERNEL_OBJECTS, OBJECT_OF_CACHE, SLAB_CACHES, SOCKS, KernelObject
+from tcptop.kernel.objects import KERNEL_OBJECTS, MINI_SOCKETS, OBJECT_OF_CACHE, SLAB_CACHES, SOCKS, KernelObject
 from tcptop.kernel.release import release_numbers
 from tcptop.ledger import CacheLine, NodeCount, ObjectCost, Presence, fallback_factor
 from tcptop.rates import elapsed_s, rate
@@ -65,6 +65,7 @@ CPU time.
 """
 
 SOCK_CACHES = frozenset(name for item in SOCKS for name in item.caches)
+MINI_SOCKET_CACHES = frozenset(name for item in MINI_SOCKETS for name in item.caches)
 """Names of the caches of IPv4 and IPv6 socks, which the kernel never merges."""
 
 COST_SOURCES = ("slabinfo", "slab_sizes", "slab_counts", "sockstat", "sockstat6")
@@ -433,15 +434,20 @@ class CacheTable:
     def _idle_error(self, row: SlabRow, names: Sequence[str]) -> int | None:
         """Upper bound on the free objects of a row that CPUs cache; None if unknown.
 
-        Each socket that was allocated right after slabinfo was read has one object in the caches of socks, so at most
-        the other active objects of these caches are free.
+        Each socket that was allocated right after slabinfo was read has one object in the caches of socks, and each
+        mini-socket of this network namespace has one in the caches of mini-sockets, so at most the other active objects
+        of these caches are free.
         """
         bound, sockstat = idle_error_objects(self._snapshot, row, names), self._snapshot.slabinfo.sockstat
-        if bound is None or row.name not in SOCK_CACHES or sockstat is None or sockstat.allocated is None:
+        if bound is None or sockstat is None:
+            return bound
+        counted = ((SOCK_CACHES, sockstat.allocated), (MINI_SOCKET_CACHES, sockstat.time_wait))
+        caches, count = next((each for each in counted if row.name in each[0]), (frozenset[str](), None))
+        if count is None:
             return bound
         rows = self._snapshot.slabinfo.value.rows if self._snapshot.slabinfo.value is not None else ()
-        others = sum(each.active_objects for each in rows_named(unique_rows(rows), SOCK_CACHES - {row.name}))
-        spare = row.active_objects + others - sockstat.allocated
+        others = sum(each.active_objects for each in rows_named(unique_rows(rows), caches - {row.name}))
+        spare = row.active_objects + others - count
         # More sockets than objects came after slabinfo was read, or contradict it: they say nothing of free objects.
         return bound if spare < 0 else min(bound, spare)
 

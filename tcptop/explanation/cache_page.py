@@ -21,7 +21,7 @@ from tcptop.explanation.struct_layout import (
     word_map,
 )
 from tcptop.kernel.call_paths import find_call_trees
-from tcptop.kernel.objects import KERNEL_OBJECTS, OBJECT_OF_CACHE, SOCKS, WITH_FILE, KernelObject, State
+from tcptop.kernel.objects import KERNEL_OBJECTS, MINI_SOCKETS, OBJECT_OF_CACHE, SOCKS, WITH_FILE, KernelObject, State
 from tcptop.ledger import Amount, CacheLine, Ledger, Presence
 from tcptop.snapshot import CacheAttributes, StructLayout
 from tcptop.text import units
@@ -128,8 +128,8 @@ def _draw_row(ledger: Ledger, line: CacheLine, columns: int) -> Iterator[Line]:
         idle_error = ""
         if row.idle_error_objects:
             idle_error = f", of which ≤ {units.count(row.idle_error_objects)} may be free, on CPUs' lists"
-            if _others_are_sockets(ledger, row):
-                idle_error += ": the other ones are sockets"
+            if counted := _others_are(ledger, row):
+                idle_error += f": the other ones are {counted}"
             elif row.idle_error_objects != row.active_objects:
                 idle_error += " (that is all those lists can hold)"
         elif row.active_objects and row.idle_error_objects is None:
@@ -162,12 +162,21 @@ def _tcp_part_text(row: CacheLine, tcp_bytes: int, bounds: Amount) -> str:
     return f"≈ {size}, in the range {spread}{whole}: {share}"
 
 
-def _others_are_sockets(ledger: Ledger, row: CacheLine) -> bool:
-    """True if the bound on the free objects of a row is the number of active objects that no socket has."""
-    socks = [ledger.cache(name) for item in SOCKS for name in item.caches]
-    active = sum(line.active_objects or 0 for line in socks if line is not None)
-    sockets = ledger.tcp_memory.counted_sockets
-    return row in socks and sockets is not None and row.idle_error_objects == active - sockets
+def _others_are(ledger: Ledger, row: CacheLine) -> str | None:
+    """What the active objects that cannot be free are: sockets or mini-sockets; None if no count of them is the bound.
+
+    The bound on the free objects of the row is then the number of active objects without a counted socket.
+    """
+    memory = ledger.tcp_memory
+    for pair, count, what in (
+        (SOCKS, memory.counted_sockets, "sockets"),
+        (MINI_SOCKETS, memory.counted_time_wait, "mini-sockets"),
+    ):
+        lines = [ledger.cache(name) for item in pair for name in item.caches]
+        active = sum(line.active_objects or 0 for line in lines if line is not None)
+        if row in lines and count and row.idle_error_objects == active - count:
+            return what
+    return None
 
 
 def _draw_merged(ledger: Ledger, line: CacheLine, columns: int) -> Iterator[Line]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -182,12 +183,41 @@ def test_active_objects_that_are_no_sockets_are_within_the_bound(kernel: str, ph
 @each_recording
 def test_the_ledger_has_the_same_bound(kernel: str, phase: str) -> None:
     rows = slab_rows(text(kernel, phase, "proc/slabinfo"))
-    for cache in (*MINIS, *REQUESTS):
+    for cache in REQUESTS:
         assert idle_error(ledger(kernel, phase), cache) == min(bound(kernel, phase, cache), rows[cache].active), cache
-    sockets = int(text(kernel, phase, "proc/net/sockstat").split(" alloc ")[1].split()[0])
-    spare = sum(rows[cache].active for cache in SOCKS) - sockets
-    for cache in SOCKS:
-        assert idle_error(ledger(kernel, phase), cache) == min(bound(kernel, phase, cache), rows[cache].active, spare)
+    sockstat = text(kernel, phase, "proc/net/sockstat")
+    for caches, field in ((SOCKS, " alloc "), (MINIS, " tw ")):
+        spare = sum(rows[cache].active for cache in caches) - int(sockstat.split(field)[1].split()[0])
+        for cache in caches:
+            least = [bound(kernel, phase, cache), rows[cache].active, *([spare] if spare >= 0 else [])]
+            assert idle_error(ledger(kernel, phase), cache) == min(least), cache
+
+
+def test_both_families_share_the_count_of_mini_sockets(tmp_path: Path) -> None:
+    """Of 5 160 and 3 000 active objects, 8 000 are mini-sockets; no matter of which family, at most 160 are free."""
+    root = copy_recording("6.1-4n", "timewait", tmp_path)
+    slabinfo = root / "proc/slabinfo"
+    content = slabinfo.read_text()
+    for cache, active in (("tw_sock_TCP", 5_160), ("tw_sock_TCPv6", 3_000)):
+        counts = rf"^({cache} +)\d+ +\d+ (.* slabdata +)\d+ +\d+"
+        content, changes = re.subn(
+            counts, rf"\g<1>{active} {active} \g<2>{active // 30} {active // 30}", content, flags=re.M
+        )
+        assert changes == 1
+    slabinfo.write_text(content)
+    [counted] = re.findall(r" tw (\d+)", (root / "proc/net/sockstat").read_text())
+    figures = ledger_of(root)
+    assert [idle_error(figures, cache) for cache in ("tw_sock_TCP", "tw_sock_TCPv6")] == [8_160 - int(counted)] * 2
+
+
+def test_mini_sockets_that_came_after_the_count_of_slabs_say_nothing_of_free_objects() -> None:
+    of = snapshot("6.1-8n", "timewait")
+    beside = of.slabinfo.sockstat
+    assert beside is not None
+    assert beside.time_wait is not None
+    assert idle_error(account(of), "tw_sock_TCP") == 8_160 - beside.time_wait
+    later = of._replace(slabinfo=of.slabinfo._replace(sockstat=beside._replace(time_wait=8_161)))
+    assert idle_error(account(later), "tw_sock_TCP") == 8 * 30 * 5
 
 
 def test_sockets_that_came_after_the_count_of_slabs_say_nothing_of_free_objects() -> None:

@@ -900,6 +900,29 @@ def test_free_objects_of_socks_are_those_beyond_the_sockets() -> None:
     assert "(that is all those lists can hold)" in fact_text(draw(page_of_cache("pid"), figures, 200), "now")
 
 
+@pytest.mark.parametrize(
+    ("kernel", "cache"), [("6.1-8n", "tw_sock_TCP"), ("6.1-4n-ipv6", "tw_sock_TCPv6"), ("6.12-4n", "tw_sock_TCP")]
+)
+def test_free_objects_of_mini_sockets_are_those_beyond_the_mini_sockets(kernel: str, cache: str) -> None:
+    figures = ledger(kernel, "timewait")
+    row = slab_rows(text(kernel, "timewait", "proc/slabinfo"))[cache]
+    [counted] = re.findall(r" tw (\d+)", text(kernel, "timewait", "proc/net/sockstat"))
+    spare = row.active - int(counted)
+    assert 0 < spare < 200
+    page = draw(page_of_cache(cache), figures, 200)
+    assert f"≤ {spare} may be free, on CPUs' lists: the other ones are mini-sockets" in fact_text(page, "now")
+    assert f"(up to {units.count(spare * row.size)} B more on CPUs' lists)" in fact_text(page, "loss")
+
+
+def test_no_other_ones_are_named_if_all_may_be_free() -> None:
+    of = snapshot("6.1-8n", "base")
+    beside = of.slabinfo.sockstat
+    assert beside is not None
+    none = of._replace(slabinfo=of.slabinfo._replace(sockstat=beside._replace(time_wait=0)))
+    now = fact_text(draw(page_of_cache("tw_sock_TCP"), account(none), 200), "now")
+    assert now.endswith("of which ≤ 30 may be free, on CPUs' lists")
+
+
 def test_the_page_of_attached_objects_begins_with_what_they_are() -> None:
     figures = ledger("6.1-8n", "established")
     page = explain_word(figures, "attached")
