@@ -99,6 +99,7 @@ def account(
         taken_at_unix_s=snapshot.taken_at_unix_s,
         boot_clock_s=snapshot.boot_clock_s,
         live=snapshot.live,
+        recorded=snapshot.recorded,
         host=host,
         sockets=sockets,
         caches=with_tcp_bytes(table.lines, counted),

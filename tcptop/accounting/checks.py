@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 from tcptop.accounting.cache_table import COST_SOURCES
 from tcptop.accounting.cgroup_limit import buffer_limit_text
-from tcptop.kernel.limits import CGROUP_LIMIT, LIMIT_BY_NAME, LIMITS
+from tcptop.kernel.limits import CGROUP_LIMIT, LIMIT_BY_NAME, LIMITS, look_needed_text
 from tcptop.ledger import ALARM_STATES, Amount, Ledger, Limit
 from tcptop.snapshot import DAMAGED
 from tcptop.text.ranges import Range
@@ -233,7 +233,7 @@ def _limit_note(ledger: Ledger, limit: Limit) -> str:
         return "its error reaches across a threshold" if limit.used_error != 0 else ""
     known = LIMIT_BY_NAME[limit.name]
     if known.needs_look:
-        return limit.look_lacks or NEEDS_LOOK
+        return limit.look_lacks or (look_needed_text(ledger.live, True) if ledger.recorded else NEEDS_LOOK)
     if limit.maximum is None and limit.note.startswith(SYSCTL_UNKNOWN):
         return limit.note
     source = known.maximum_source if limit.maximum is None else known.use_source

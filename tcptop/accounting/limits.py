@@ -100,6 +100,7 @@ def find_limits(
     the size of a page.
     """
     files = snapshot.socket_limits.value or NO_LIMITS
+    needs_look = look_needed_text(snapshot.live, snapshot.recorded)
     rows = [
         _memory(snapshot, headroom, page_bytes),
         *_cgroup(snapshot, table, cost, headroom),
@@ -108,9 +109,9 @@ def find_limits(
         _orphans(files, sockets, snapshot, mode),
         _time_wait(files, sockets, snapshot, mode),
         *_conntrack(files, snapshot),
-        _ports(files, holders, look_needed_text(snapshot.live)),
-        _nofile(holders, look_needed_text(snapshot.live)),
-        _listen_queues(holders, look_needed_text(snapshot.live)),
+        _ports(files, holders, needs_look),
+        _nofile(holders, needs_look),
+        _listen_queues(holders, needs_look),
     ]
     under_pressure = bool(sockets.under_pressure)
     rows = [row._replace(threshold=thresholds.get(row.name)) for row in rows]

@@ -115,7 +115,7 @@ def _counts(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts) -> dic
     requests, no_requests = _requests(snapshot, table)
     snmp = snapshot.snmp.value
     established = snmp.established if snmp else None
-    only_a_look = f"no counter: {look_needed_text(snapshot.live)}"
+    only_a_look = f"no counter: {look_needed_text(snapshot.live, snapshot.recorded)}"
     return {
         State.LISTEN: Count(None, None, only_a_look),
         State.SYN_RECV: Count(requests, "machine", no_requests or "active request socks, accept queues too", True),

@@ -374,7 +374,12 @@ def partly_seen_names(limits: Limits, long: bool = False) -> list[str]:
 
 def is_here(ledger: Ledger) -> bool:
     """True if the ledger is of this machine as it runs, whose kernel can be asked about all sockets."""
-    return ledger.live and ledger.host.place is None
+    return ledger.live and ledger.host.place is None and not ledger.recorded
+
+
+NOT_RECORDED = "this sample has no list of its sockets (record --who keeps one)"
+NOT_RECORDED_SHORT = "no list recorded"
+"""Why the limits of a recorded sample, which only a look tells, are not known."""
 
 
 def unlooked_sentences(ledger: Ledger) -> list[str]:
@@ -382,7 +387,9 @@ def unlooked_sentences(ledger: Ledger) -> list[str]:
     names = unlooked_names(ledger.limits["full"], long=True)
     texts: list[str] = []
     if names:
-        how = "" if not ledger.live else ": tcptop who" if is_here(ledger) else ": tcptop who on that machine"
+        how = ": tcptop who" if is_here(ledger) else ": tcptop who on that machine" if ledger.live else ""
+        if ledger.recorded:
+            how = f": {NOT_RECORDED}" if ledger.holders is None else ""
         texts.append(f"{not_looked_at_text(names)}{how}")
     elif names := partly_seen_names(ledger.limits["full"], long=True):
         texts.append(f"{' and '.join(names)}: not all were seen, others may come first; root sees those of all users")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tcptop.explanation.limit_texts import (
+    NOT_RECORDED,
     is_here,
     not_looked_at_text,
     partly_seen_names,
@@ -45,6 +46,8 @@ def unlooked_text(ledger: Ledger, plan: Plan, key: str = "") -> str:
     limits = limits._replace(rows=tuple(limit for limit in limits.rows if limit.name in needed))
     if names := unlooked_names(limits, long=True):
         how = f": {key if is_here(ledger) else 'tcptop who there'}" if key and ledger.live else ""
+        if ledger.recorded:
+            how = f": {NOT_RECORDED}" if key and ledger.holders is None else ""
         return f"{not_looked_at_text(names)}, may come first{how}"
     if names := partly_seen_names(limits, long=True):
         return f"{' and '.join(names)}: not all seen, others may come first"

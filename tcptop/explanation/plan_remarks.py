@@ -100,7 +100,7 @@ def remarks(ledger: Ledger, plan: Plan, is_form: bool = False, is_page: bool = F
         if found := look_text(ledger, plan):
             yield f"{found[0].upper()}{found[1:]}."
         if unlooked := unlooked_text(ledger, plan):
-            needs_look = look_needed_text(ledger.live).replace("(W", "(plan --who, W")
+            needs_look = look_needed_text(ledger.live, ledger.recorded).replace("(W", "(plan --who, W")
             yield f"{unlooked}{f': {needs_look}' if 'not looked at' in unlooked else ''}."
     if any(sysctl.name == "net.ipv4.tcp_mem" for sysctl in plan.sysctls):
         yield "tcp_mem: above its second value windows shrink. It is in pages."

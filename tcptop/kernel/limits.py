@@ -295,7 +295,13 @@ def limit_label(name: LimitName) -> str:
     return LIMIT_BY_NAME[name].label
 
 
-def look_needed_text(live: bool) -> str:
-    """Says that only a look at the sockets tells a figure, and how to get a look; of a saved tree, how to keep one."""
-    how = "(W, tcptop who)" if live else "(this saved tree has no list of them; tcptop record --who keeps one)"
+def look_needed_text(live: bool, recorded: bool) -> str:
+    """Says that only a look at the sockets tells a figure, and how to get a look.
+
+    Of a saved tree and of a recorded sample it says how to keep one.
+    """
+    if recorded:
+        how = "(this sample has no recent list of them; tcptop record --who keeps one)"
+    else:
+        how = "(W, tcptop who)" if live else "(this saved tree has no list of them; tcptop record --who keeps one)"
     return f"only a look at the sockets tells {how}"

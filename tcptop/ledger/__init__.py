@@ -231,6 +231,8 @@ class Ledger(NamedTuple):
 
     Each name is the old name or the new name of a renamed function. None if /proc/kallsyms was not read.
     """
+    recorded: bool = False
+    """As in Snapshot."""
 
     def seconds_since(self, earlier: "Ledger") -> float | None:
         """The time between two samples; None if unknown, negative if `earlier` is the later one.

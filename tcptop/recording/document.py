@@ -267,7 +267,8 @@ class DocumentParser:
                 readings[name] = failed_reading(reason)
                 damages.append(reason)
         monotonic_s = valid_number(document.get("monotonic_s")) or 0.0
-        snapshot = make_snapshot(identity, valid_number(document.get("taken_at_unix_s")), monotonic_s, readings)
+        taken_at_unix_s = valid_number(document.get("taken_at_unix_s"))
+        snapshot = make_snapshot(identity, taken_at_unix_s, monotonic_s, readings, recorded=True)
         return RecordedSample(snapshot, tuple(reads), "; ".join(damages) or None)
 
     def parse_sockstat(self, document: Json, get_file: GetFile) -> AnyReading:
@@ -393,7 +394,7 @@ def lost_sample(reason: str, taken_at_unix_s: float | None = None) -> RecordedSa
     """
     readings = {name: failed_reading(reason) for name in READING_NAMES}
     identity = Identity(live=True)
-    return RecordedSample(make_snapshot(identity, taken_at_unix_s, 0.0, readings), (), reason)
+    return RecordedSample(make_snapshot(identity, taken_at_unix_s, 0.0, readings, recorded=True), (), reason)
 
 
 def failed_reading(reason: str) -> AnyReading:

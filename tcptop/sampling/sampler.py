@@ -37,7 +37,11 @@ AnyReading = Reading[Any]
 
 
 def make_snapshot(
-    identity: Identity, taken_at_unix_s: float | None, monotonic_s: float, readings: Mapping[str, AnyReading]
+    identity: Identity,
+    taken_at_unix_s: float | None,
+    monotonic_s: float,
+    readings: Mapping[str, AnyReading],
+    recorded: bool = False,
 ) -> Snapshot:
     """The Snapshot of a host; a source that is missing in `readings` gets a reading without a value."""
     all_readings: dict[str, Any] = {name: readings.get(name) or unread_reading(name) for name in READING_NAMES}
@@ -50,6 +54,7 @@ def make_snapshot(
         page_size_bytes=identity.page_size_bytes,
         boot_id=identity.boot_id,
         net_namespace_id=identity.net_namespace_id,
+        recorded=recorded,
         **all_readings,
     )
 

@@ -807,6 +807,8 @@ class Snapshot(NamedTuple):
     """The memory cgroup that the user named."""
     chosen_cache: CacheAttributes | None = None
     """The attributes of the slab cache whose details the user looks at; None if no details of a cache are shown."""
+    recorded: bool = False
+    """True if the sample comes from a recording, so that nothing more can be asked about its time."""
     contradictions: Contradictions = Contradictions()
     """The sources and slabinfo rows in which accounting found impossible figures; empty before accounting.
 

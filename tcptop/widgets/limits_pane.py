@@ -9,6 +9,7 @@ from typing import ClassVar, NamedTuple
 from textual.binding import Binding, BindingType
 
 from tcptop.explanation.limit_texts import (
+    NOT_RECORDED_SHORT,
     SOCKETS,
     alarm_reasons,
     alarm_text,
@@ -178,13 +179,16 @@ def unlooked_line(ledger: Ledger, mode: AccountingMode, columns: int) -> Line:
     hidden = f"{unread} {unread_limit_word(limits, mode)}" if unread else ""
     starts = (f"{hidden}; ", "") if unread else ("",)
     endings: Sequence[str] = (", may come first", "")
-    key: Piece = ("W", "accent") if is_here(ledger) else ("tcptop who there", "text")
+    # On a recorded sample, W shows the list that was recorded.
+    key: Piece = ("W", "accent") if is_here(ledger) or ledger.recorded else ("tcptop who there", "text")
     ends: Line = ((": ", "text"), key) if ledger.live else ()
     if not names and ledger.live and (names := partly_seen_names(limits)):
         told, words, endings = names, "not all seen", (", others may come first", *endings)
         ends = (("; ", "text"), key, (" says why", "text"))
     elif names:
         told, words = _names_with_drops(names, ledger), "not looked at"
+        if ledger.recorded and ledger.live and ledger.holders is None:
+            words, ends = NOT_RECORDED_SHORT, ()
         if ledger.holders is not None and ledger.holders.age_s is not None:
             words += f" for {units.seconds(round(ledger.holders.age_s))}"
     else:

@@ -134,7 +134,8 @@ def what_a_sample_decides(lines: list[str]) -> list[str]:
     below = [*lines[:3], lines[3].partition("│")[0], *lines[4:]]
     return [
         re.sub(
-            r" ─+ (>|Shift-→) \d+ more.*|^(W: accept queues, .*by process|nofile, queues, ports .* there)? +(?=│)",
+            r" ─+ (>|Shift-→) \d+ more.*"
+            r"|^(W: accept queues, .*by process|nofile, queues, ports .* (?:there|may come first))? +(?=│)",
             "",
             line,
         )
