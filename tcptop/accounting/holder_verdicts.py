@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from tcptop.ledger.holders import ONE_LOOK, HolderGroup, HolderSums, HolderVerdict
+from tcptop.ledger.holders import ONE_LOOK, WHILE_READ, HolderGroup, HolderSums, HolderVerdict
 from tcptop.ledger.limits import NEARLY_REACHED_SHARE
 from tcptop.snapshot.socket_table import Listener, SocketNamespace, SocketProcess, SocketTable, is_elsewhere
 from tcptop.text.units import counted, grouped, short_size
@@ -174,11 +174,15 @@ def why_in_no_dump(sums: HolderSums) -> str:
     An accept queue may change between the read of the listeners and the dump, so the number has the sign `≈`.
     """
     queued, number = sums.queued_ended or 0, sums.in_no_hash or 0
+    moved = WHILE_READ if sums.came_or_went else ""
     reasons = "never connected, ended (reset, timed out) but still held, or in a hidden netns"
+    reasons = f"{moved}, {reasons}" if moved else reasons
     if not queued:
         return reasons
     waiting = f"≈ {grouped(queued)} ended in an accept queue, by its listener's count"
-    return waiting if queued == number else f"{waiting}; the others {reasons}"
+    if queued == number:
+        return f"{waiting}, or {moved}" if moved else waiting
+    return f"{waiting}; the others {reasons}"
 
 
 def _in_no_hash(look: Look, _: VerdictLimits) -> Iterator[Candidate]:

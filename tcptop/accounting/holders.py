@@ -404,7 +404,18 @@ def holder_sums(table: SocketTable, facts: _Facts, is_damaged: bool = False) -> 
         buffer_error_bytes=facts.buffer_error_bytes,
         buffer_error_is_assumed=facts.buffer_error_is_assumed,
         complete=is_whole,
+        came_or_went=_came_or_went(asked, full),
     )
+
+
+def _came_or_went(asked: Sequence[SocketNamespace], full: int) -> bool:
+    """True if the counter of allocated sockets changed during a look, or is less than the full sockets that it found.
+
+    The counter was read before the descriptors, and again before the sockets of each network namespace.
+    """
+    names = ("alloc_before", "alloc")
+    allocated = {each.counters[name] for each in asked for name in names if name in each.counters}
+    return bool(allocated) and (len(allocated) > 1 or full > max(allocated))
 
 
 def _charge_bounds(

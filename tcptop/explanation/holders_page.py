@@ -10,7 +10,7 @@ from math import inf
 from tcptop.explanation.holder_rows import CGROUP_COLUMNS, Grouping, HolderRow, SortKey, holder_rows
 from tcptop.explanation.limit_texts import LISTEN_OVERFLOWS
 from tcptop.ledger import Amount
-from tcptop.ledger.holders import ONE_LOOK, QUIET_KINDS, Holders, HolderVerdict
+from tcptop.ledger.holders import ONE_LOOK, QUIET_KINDS, WHILE_READ, Holders, HolderVerdict
 from tcptop.snapshot.socket_table import SocketRow
 from tcptop.text import units
 from tcptop.text.line import WARNING, Line, Piece, paragraph
@@ -156,6 +156,8 @@ def _sums(holders: Holders) -> list[str]:
         where = "" if sums.complete else " on the machine"
         is_same = sums.complete and sums.allocated == sums.full
         number = "as many" if is_same else units.grouped(sums.allocated)
+        if sums.full > sums.allocated:
+            rest = f" (others {WHILE_READ})"
         allocated = f"{number} allocated{where}{rest}"
         parts = [f"{parts[0]}, {allocated}"] if sums.complete else [*parts, allocated]
     parts.append(_memory_text(holders))
@@ -292,7 +294,8 @@ def _ago(amount_ms: int | None) -> str:
 
 
 QUIET: Piece = ("   ", "text")
-LOOK_AGAIN = "(SPACE looks again: still there?)"
+LOOKS_AGAIN = "SPACE looks again"
+LOOK_AGAIN = f"({LOOKS_AGAIN}: still there?)"
 
 
 def verdict_paragraph(
@@ -321,7 +324,10 @@ def verdict_lines(holders: Holders, columns: int, can_confirm: bool = False, rem
     has_verdict = any(verdict.kind == "in_no_hash" for verdict in holders.verdicts)
     missing = [each for each in holders.missing if not (has_verdict and IN_NO_DUMP in each)]
     if missing:
-        lines += paragraph(f" not seen: {'; '.join(missing)}", columns - 1, "dim")
+        text = f" not seen: {'; '.join(missing)}"
+        if can_confirm:
+            text = text.replace(WHILE_READ, f"{WHILE_READ} ({LOOKS_AGAIN})", 1)
+        lines += paragraph(text, columns - 1, "dim")
     return lines
 
 

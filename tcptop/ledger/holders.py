@@ -118,6 +118,8 @@ class HolderSums(NamedTuple):
     """As in SocketCounts."""
     complete: bool
     """True if tcptop read each namespace that it found, and every dump was complete."""
+    came_or_went: bool = False
+    """True if sockets were surely opened or closed during the reading: `allocated` changed, or `full` is more."""
 
     @property
     def are_all_charged(self) -> bool:
@@ -136,6 +138,8 @@ class HolderSums(NamedTuple):
         return Amount(min(high, max(0.0, buffer_bytes - uncharged)), high)
 
 
+WHILE_READ = "opened or closed while it read"
+"""Words for sockets that make a reading differ from the kernel's counters, which were read at another moment."""
 ONE_LOOK = "(one look)"
 """End of the text of a verdict that a second look would confirm."""
 QUIET_KINDS = frozenset({"time_wait", "TCPTimeWaitOverflow", "queue_near"})

@@ -524,6 +524,58 @@ def test_sockets_in_no_dump_are_counted_once_below_the_table(
     assert shown.count(" in no dump: ") == 1
 
 
+NEVER_CONNECTED = "never connected, ended (reset, timed out) but still held, or in a hidden netns"
+WHILE_READ = "opened or closed while it read"
+
+
+@pytest.mark.parametrize(
+    ("nets", "reason"),
+    [
+        ([net(HERE, alloc=66, alloc_before=66)], f"56 sockets in no dump: {NEVER_CONNECTED}"),
+        ([net(HERE, alloc=66)], f"56 sockets in no dump: {NEVER_CONNECTED}"),
+        ([net(HERE, alloc=66, alloc_before=90)], f"56 sockets in no dump: {WHILE_READ}, {NEVER_CONNECTED}"),
+        ([net(HERE, alloc=66, alloc_before=3)], f"56 sockets in no dump: {WHILE_READ}, {NEVER_CONNECTED}"),
+        (
+            [net(HERE, alloc=66, alloc_before=66), net(HERE + 1, False, alloc=60, alloc_before=66)],
+            f"56 sockets in no dump: {WHILE_READ}, {NEVER_CONNECTED}",
+        ),
+    ],
+    ids=["same", "unknown", "closed", "opened", "other netns"],
+)
+def test_sockets_in_no_dump_may_have_come_or_gone_while_it_read(
+    nets: list[str], reason: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tree_with_look(tmp_path, look_text(*nets, group(sockets=10), process(10)))
+    assert f"not seen: {reason}" in " ".join(run(capsys, "who", "--root", root).split())
+    assert looked(capsys, root)["sums"]["came_or_went"] is (WHILE_READ in reason)
+
+
+def test_a_queue_that_changed_while_it_read_has_not_surely_ended(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = (net(HERE, alloc=70, alloc_before=40), listen(8080, 60), group(sockets=9), group("none", 20), process(10))
+    text = " ".join(run(capsys, "who", "--root", tree_with_look(tmp_path, look_text(*lines))).split())
+    assert f"~ 40 ended in an accept queue, by its listener's count, or {WHILE_READ}" in text
+
+
+@pytest.mark.parametrize("asked", ["asked", "cut"])
+def test_more_sockets_than_are_allocated_have_a_reason(
+    asked: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nets = [net(HERE, alloc=4_050), net(HERE + 1, False, asked, reason="" if asked == "asked" else "why")]
+    text = look_text(*nets, group(sockets=4_334), process(10))
+    root = tree_with_look(tmp_path, text)
+    where = "" if asked == "asked" else " on the machine"
+    shown = " ".join(run(capsys, "who", "--root", root).split())
+    assert (
+        f"4 334 sockets, 4 050 allocated{where} (others {WHILE_READ})".replace(
+            "sockets, ", "sockets, " if asked == "asked" else "sockets; "
+        )
+        in shown
+    )
+    assert looked(capsys, root)["sums"]["came_or_went"] is True
+
+
 def test_segments_that_are_queued_without_a_charge_are_no_lower_bound(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

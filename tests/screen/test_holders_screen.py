@@ -307,6 +307,20 @@ async def test_memory_of_sockets_whose_number_is_an_estimate_is_one_too(tmp_path
     assert found["other[11]"] == ["7", "9.00K", "9.00K"]
 
 
+async def test_sockets_that_came_or_went_while_it_read_name_the_key_that_looks_again() -> None:
+    text = look_text(net(alloc=66, alloc_before=90), group(sockets=10), process(10))
+    host = ScriptedHost(tree("6.18-1n"), live=True)
+    host.identity = host.identity._replace(place=None)
+    host.texts[SOCKETS] = text.encode()
+    async with host_app(host).run_test(size=(200, 40)) as pilot:
+        app = await open_holders(pilot)
+        await wait_until(pilot, lambda: app._ledger is not None and app._ledger.holders is not None, "a look")
+        await pilot.pause()
+        assert "in no dump: opened or closed while it read (SPACE looks again), never" in screen_text(app)
+        assert not unknown_words(screen_text(app))
+    host.close()
+
+
 async def test_many_ports_are_never_cut(tmp_path: Path) -> None:
     folder = made_tree(tmp_path, net(), group("none", 70, "TIME_WAIT", mini=True, server=False, port=None))
     for width, text in ((60, " to many  "), (160, " to many ports ")):
