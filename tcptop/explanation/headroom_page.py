@@ -139,7 +139,7 @@ def _memory_sentences(ledger: Ledger, headroom: Headroom) -> Iterator[str]:
     if len(headroom.nodes) > 1 and near:
         local, number = min(near)
         yield (
-            f"After {units.rough_count(local)} more {what}, spread as now, the CPUs of node {number} use memory of"
+            f"After {_range_text(headroom, local)} more {what}, spread as now, the CPUs of node {number} use memory of"
             " other nodes."
         )
     if ledger.has_child_caches:
@@ -156,6 +156,15 @@ def _memory_sentences(ledger: Ledger, headroom: Headroom) -> Iterator[str]:
             f"At least {units.count(ledger.sockets.apart)} allocated sockets are neither in use in this netns nor"
             " orphans: they are in other network namespaces, were never connected, or stay allocated after their close."
         )
+
+
+def _range_text(headroom: Headroom, sockets: int) -> str:
+    """A number of sockets that fit, with its least if buffers are a range, or as a bound: `616 000 to 1 420 000`."""
+    most, least = units.rough_count(sockets, up=headroom.is_at_most), headroom.least_sockets(sockets)
+    if least is None:
+        return f"at most {most}" if headroom.is_at_most else most
+    low = units.rough_count(least)
+    return most if low == most else f"{low} to {most}"
 
 
 def _action_sentences(limits: tuple[Limit, ...]) -> Iterator[str]:

@@ -363,7 +363,11 @@ def _node_local(ledger: Ledger, _: MetricOptions) -> Iterator[tuple[Values, Boun
     for node in ledger.nodes:
         of_node = headroom.nodes.get(node.node)
         local = None if of_node is None else of_node.local
-        yield (str(node.node),), Bounds(None if headroom.is_at_most else local, local)
+        low = local
+        if local is not None and headroom.is_at_most:
+            least = headroom.least_sockets(local)
+            low = least if least is not None and least < local else None
+        yield (str(node.node),), Bounds(low, local)
 
 
 def _free_blocks(ledger: Ledger, options: MetricOptions) -> Iterator[tuple[Values, Value]]:

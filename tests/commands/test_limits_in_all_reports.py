@@ -134,6 +134,39 @@ def test_no_cpus_of_a_node_without_cpus_use_other_memory(run: Run, tmp_path: Pat
     assert not any(before in each for each in named)
 
 
+@pytest.mark.parametrize(
+    ("kernel", "phase", "is_range"),
+    [("6.12-4n", "halfclosed", True), ("6.1-4n", "halfclosed", True), ("6.12-4n", "timewait", False)],
+)
+def test_a_node_is_used_up_after_a_range_of_sockets_if_buffers_are_one(
+    run: Run, kernel: str, phase: str, is_range: bool
+) -> None:
+    """The range is that of the bytes of a socket: with buffers at their most, fewer sockets use the node up."""
+    root = str(tree(kernel, phase))
+    number = r"\d{1,3}(?: \d{3})*"
+    headroom = json.loads(run("--json", "--root", root))["headroom"]
+    most = min(node["local"] for node in headroom["nodes"].values())
+    for report in (("explain", "headroom"), ("-o",)):
+        text = run(*report, "--root", root)
+        [(low, high)] = re.findall(rf"After (?:({number}) to )?({number}) more sockets, spread as now", text)
+        assert bool(low) == is_range
+        assert int(high.replace(" ", "")) == pytest.approx(most, rel=0.01)
+        if is_range:
+            [(least, many)] = re.findall(rf"one more of these sockets takes ({number}) to ({number}) B", text)
+            ratio = int(least.replace(" ", "")) / int(many.replace(" ", ""))
+            assert int(low.replace(" ", "")) == pytest.approx(most * ratio, rel=0.01)
+            assert int(high.replace(" ", "")) >= most
+
+
+def test_a_node_is_used_up_at_most_after_so_many_sockets_if_their_buffers_are_not_known(
+    run: Run, tmp_path: Path
+) -> None:
+    root = copy_recording("6.12-4n", "established", tmp_path)
+    (root / "proc/net/sockstat").unlink()
+    text = run("explain", "headroom", "--root", str(root))
+    assert re.search(r"After at most [\d ]+ more sockets, spread as now", text)
+
+
 def in_a_namespace(root: Path, files: int = 4_000_000) -> Path:
     """A tree as a network namespace shows it: without tcp_mem. What fits into memory is 633 000 to 1 460 000."""
     (root / "proc/sys/net/ipv4/tcp_mem").unlink()

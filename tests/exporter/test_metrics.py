@@ -63,6 +63,16 @@ def test_a_nodes_headroom_that_is_an_upper_bound_has_its_own_series() -> None:
     assert exact not in {name for name, _ in found}
 
 
+def test_a_nodes_headroom_has_the_range_of_the_memory_headroom_if_buffers_are_one() -> None:
+    found = samples(ledger("6.12-4n", "halfclosed"))
+    memory = ("full", "memory", "every_socket", "machine")
+    ratio = found["tcptop_headroom_low_sockets", memory] / found["tcptop_headroom_high_sockets", memory]
+    assert 0.4 < ratio < 0.5
+    for node in "0123":
+        low, high = (found[f"tcptop_node_local_headroom_{end}_sockets", (node,)] for end in ("low", "high"))
+        assert low / high == pytest.approx(ratio, rel=1e-4)
+
+
 @pytest.mark.parametrize(("kernel", "most"), [("6.1-1n", 170), ("6.1-8n", 280)])
 def test_the_series_stay_below_the_cap(kernel: str, most: int) -> None:
     for phase in ("base", "established", "halfclosed", "timewait"):
