@@ -169,7 +169,7 @@ def _find_findings(
 ) -> tuple[tuple[HolderVerdict, ...], tuple[str, ...]]:
     """The verdicts on a reading of all sockets, and the reasons why sockets or owners are missing."""
     table, groups, sums = look.value
-    missing = (*_missing(table, groups), *_unexplained(sums), *_unseen(groups, table))
+    missing = (*_missing(table, groups), *_unexplained(sums), *_unseen(groups, table, sums.came_or_went))
     return find_verdicts(look.value, None if before is None else before.value, limits), missing
 
 
@@ -460,7 +460,7 @@ def _unexplained(sums: HolderSums) -> Iterator[str]:
         yield f"{counted(sums.in_no_hash, 'socket')} in no dump: {why_in_no_dump(sums)}"
 
 
-def _unseen(groups: Sequence[HolderGroup], table: SocketTable) -> Iterator[str]:
+def _unseen(groups: Sequence[HolderGroup], table: SocketTable, came_or_went: bool) -> Iterator[str]:
     number = round(sum(group.sockets for group in groups if group.holder.kind == "not_seen"))
     if number:
         reasons = [_unread_text(table)] if table.unread_processes else []
@@ -472,8 +472,38 @@ def _unseen(groups: Sequence[HolderGroup], table: SocketTable) -> Iterator[str]:
             name = f"{largest.command}[{largest.pid}]"
             which = f"{counted(len(sampled), 'process')}, such as {name}," if sampled[1:] else name
             reasons.append(f"of {which} only a sample of the descriptors was looked up (who --exact {largest.pid})")
+        if since := _opened_since_text(groups, table, came_or_went):
+            reasons.append(since)
         why = f": {'; '.join(reasons)}" if reasons else ""
         yield f"the owner of {counted(number, 'socket')}{why}"
+
+
+def _opened_since_text(groups: Sequence[HolderGroup], table: SocketTable, came_or_went: bool) -> str:
+    """Says that sockets without a known owner may have been opened since the descriptors were read; may be empty.
+
+    It is likely for those at a port whose listeners' processes were all read: none of their descriptors had them.
+    """
+    listening: dict[tuple[int, int], set[int | None]] = defaultdict(set)
+    for listener in table.listeners:
+        process = None if listener.pid is None else table.process_of.get(listener.pid)
+        is_read = process is not None and process.is_whole
+        listening[listener.namespace, listener.port].add(listener.pid if is_read else None)
+    sockets: Counter[int] = Counter()
+    for group in groups:
+        if group.holder.kind == "not_seen" and group.is_server and group.state != "LISTEN" and group.port is not None:
+            pids = listening.get((group.namespace, group.port), {None})
+            if None not in pids:
+                sockets[min(pid for pid in pids if pid is not None)] += round(group.sockets)
+    number = sockets.total()
+    if not number:
+        return "perhaps opened since the descriptors were read" if came_or_went else ""
+    largest = max(sockets, key=lambda pid: sockets[pid])
+    name = f"{table.process_of[largest].command}[{largest}]"
+    if len(sockets) > 1:
+        where = f"at ports of {len(sockets)} processes, such as {name}, perhaps opened since their"
+    else:
+        where = f"at a port of {name}, perhaps opened since its"
+    return f"{grouped(number)} {where} descriptors were read"
 
 
 def _namespaces_of_unseen(groups: Sequence[HolderGroup]) -> set[int]:

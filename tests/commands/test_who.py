@@ -478,6 +478,46 @@ def test_sockets_of_unknown_owner_say_that_a_process_was_not_read(
     assert "descriptors of 1" not in shown
 
 
+@pytest.mark.parametrize(
+    ("lines", "cause"),
+    [
+        (
+            (listen(8080, pid=10), process(10, "server")),
+            "; 284 at a port of server[10], perhaps opened since its descriptors were read",
+        ),
+        (
+            (
+                *(listen(8080, pid=10), listen(9090, pid=11), group("unseen", sockets=300, port=9090)),
+                *(process(10, "server"), process(11, "other")),
+            ),
+            "; 584 at ports of 2 processes, such as other[11], perhaps opened since their descriptors were read",
+        ),
+        ((listen(8080), process(10, "server")), ""),
+        ((listen(8080, pid=10), listen(8080, pid=11, family=10), process(10, "server")), ""),
+        ((listen(8080, pid=10, namespace=HERE + 1), process(10, "server")), ""),
+    ],
+    ids=["read", "two", "unknown", "one of two unread", "other netns"],
+)
+def test_sockets_at_a_port_of_a_process_that_was_read_may_be_opened_since(
+    lines: tuple[str, ...], cause: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nets = net(HERE, unread_processes=1), net(HERE + 1, False)
+    sockets = group("unseen", sockets=284), group("unseen", server=False, port=443)
+    text = look_text(*nets, *lines, *sockets, processes="9	1")
+    shown = " ".join(run(capsys, "who", "--root", str(tree_with_look(tmp_path, text))).split())
+    assert re.search(rf"the owner of \d+ sockets: 1 process not read{re.escape(cause)}", shown)
+    assert ("opened since" in shown) is bool(cause)
+
+
+def test_sockets_of_unknown_owner_may_be_opened_since_if_the_counter_of_sockets_changed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nets = net(HERE, unread_processes=1, alloc=2, alloc_before=1)
+    text = look_text(nets, group("unseen", sockets=2), processes="9	1")
+    shown = " ".join(run(capsys, "who", "--root", str(tree_with_look(tmp_path, text))).split())
+    assert "2 sockets: 1 process not read; perhaps opened since the descriptors were read" in shown
+
+
 def test_sockets_of_unknown_owner_say_that_a_process_was_only_sampled(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
