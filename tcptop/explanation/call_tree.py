@@ -10,7 +10,7 @@ from tcptop.explanation.live_size import live_size
 from tcptop.explanation.socket_sum import sum_lines
 from tcptop.kernel.call_paths import Call, CallPathPage
 from tcptop.kernel.function_names import NEWEST, name_functions
-from tcptop.kernel.objects import KernelObject
+from tcptop.kernel.objects import MINI_SOCKETS, MPTCP_SOCKS, REQUEST_SOCKS, SOCKS, KernelObject
 from tcptop.kernel.release import release_numbers
 from tcptop.ledger import AccountingMode, Ledger
 from tcptop.text.line import EMPTY_LINE, Line, Role, paragraph, wrap_text
@@ -22,6 +22,14 @@ SUMS: Mapping[str, tuple[AccountingMode, ...]] = {
     "TIME_WAIT": ("time_wait",),
 }
 """Maps the word of a subject to the sockets whose sums begin its page."""
+FAMILY_PAIRS: Mapping[tuple[KernelObject, KernelObject], str] = {
+    SOCKS: "AF_INET6",
+    MPTCP_SOCKS: "AF_INET6",
+    MINI_SOCKETS: "AF_INET6",
+    # An AF_INET6 listener, too, has IPv4 handshakes.
+    REQUEST_SOCKS: "an IPv6 handshake",
+}
+"""Maps the IPv4 and the IPv6 object that stand for each other to what the IPv6 object is for."""
 BRANCH, LAST_BRANCH, TRUNK, NO_TRUNK = "├─ ", "└─ ", "│  ", "   "
 
 
@@ -73,16 +81,25 @@ def draw_call_tree(ledger: Ledger, call: Call, columns: int, first: str = " ", l
     below = later + (TRUNK if call.calls else NO_TRUNK)
     for at, text in enumerate(_wrap_chain(named_functions(ledger, call.function), columns - len(later) - 3)):
         yield ((first if not at else below, "dim"), (text, "strong" if first == " " and not at else "text"))
+    notes: list[str] = []
     for sign, objects in (("+", call.allocates), ("-", call.frees)):
         for item in objects:
             yield from _draw_object(ledger, item, sign, below, columns)
-    if call.note:
-        for text in wrap_text(call.note, max(20, columns - len(below) - 2)):
+        notes += _family_notes(objects)
+    for note in dict.fromkeys([*notes, call.note] if call.note else notes):
+        for text in wrap_text(note, max(20, columns - len(below) - 2)):
             yield ((below, "dim"), (text, "dim"))
     for at, each in enumerate(call.calls):
         is_last = at + 1 == len(call.calls)
         branch, trunk = (LAST_BRANCH, NO_TRUNK) if is_last else (BRANCH, TRUNK)
         yield from draw_call_tree(ledger, each, columns, later + branch, later + trunk)
+
+
+def _family_notes(objects: Sequence[KernelObject]) -> Iterator[str]:
+    """What tells an IPv6 object from an IPv4 one where both are listed: a socket has only one of them."""
+    for (ipv4, ipv6), what in FAMILY_PAIRS.items():
+        if ipv4 in objects and ipv6 in objects:
+            yield f"{ipv6.caches[0]} for {what}, instead of {ipv4.caches[0]}"
 
 
 def _draw_object(ledger: Ledger, item: KernelObject, sign: str, start: str, columns: int) -> Iterator[Line]:

@@ -914,6 +914,28 @@ def test_free_objects_of_mini_sockets_are_those_beyond_the_mini_sockets(kernel: 
     assert f"(up to {units.count(spare * row.size)} B more on CPUs' lists)" in fact_text(page, "loss")
 
 
+@pytest.mark.parametrize("columns", [60, 100, 200])
+@pytest.mark.parametrize(("name", "pairs"), [("socket", 1), ("accept", 3), ("time_wait", 6), ("optional", 1)])
+def test_calls_say_which_family_has_which_object(name: str, pairs: int, columns: int) -> None:
+    """A call that lists the caches of both families says so each time: one socket has only one of the two."""
+    lines = draw(named_page(name), ledger("6.1-4n", "established"), columns)
+    own = [re.sub(r"^[ │├└─]+", "", line) for line in lines]
+    found = 0
+    for at, line in enumerate(own):
+        match = re.match(r"[+-] (\w+)\b", line)
+        if match is None or not own[at + 1].startswith(f"{line[:2]}{match[1]}v6"):
+            continue
+        rest = " ".join(own[at + 2 : at + 6])
+        assert re.search(rf"{match[1]}v6 for (?:AF_INET6|an IPv6 handshake), instead of {match[1]}\b", rest), line
+        found += 1
+    assert found == pairs
+
+
+def test_calls_of_one_family_do_not_name_the_other_again() -> None:
+    lines = draw(page_of_cache("tw_sock_TCP"), ledger("6.1-4n", "timewait"), 100)
+    assert not any("tw_sock_TCPv6 for" in line for line in lines)
+
+
 def test_no_other_ones_are_named_if_all_may_be_free() -> None:
     of = snapshot("6.1-8n", "base")
     beside = of.slabinfo.sockstat
