@@ -206,11 +206,11 @@ HOLDER_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "in no dump",
         "Sockets that no answer of the kernel has: never connected, ended but still held, or in a hidden netns.",
-        "A reset, a timeout, or FINs both ways after shutdown(2) end a connection: its socket leaves the kernel's table,"
-        " and stays allocated until its program closes it. If it waits in an accept queue, that is until the program"
-        " accepts it or closes the listener. A netns is hidden if only a thread or a"
-        " descriptor holds it. If the counter of allocated sockets changed while tcptop read, the sockets may also have"
-        " been opened or closed meanwhile: another look tells.",
+        "A reset, a timeout, or FINs both ways after shutdown(2) end a connection: its socket leaves the table of the"
+        " kernel, and stays allocated until its program closes it. If it waits in an accept queue, that is until the"
+        " program accepts it or closes the listener. A netns is hidden if only a thread or a descriptor holds it. If"
+        " the counter of allocated sockets changed while tcptop read, the sockets may also have been opened or closed"
+        " meanwhile: another look tells.",
         "net/ipv4/tcp.c, tcp_set_state()",
         (
             "never connected",
