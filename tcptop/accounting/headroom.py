@@ -37,6 +37,10 @@ shows the number of outgoing sockets."""
 GIGANTIC_BYTES = 1 << 30
 """Size of a huge page that zone Movable never has."""
 
+SEGMENTS_SHARE = 0.05
+"""If live segments take less than this share of the sockets' slab memory, and the counter of buffers is within its
+error, a new socket counts without buffers: the few segments in flight would change all numbers from moment to moment.
+"""
 EXACT_SHARE = 0.01
 """The headroom counts as exact if the bounds on a socket's buffers differ by at most this share of its bytes."""
 
@@ -104,8 +108,10 @@ def _average_buffers(sockets: SocketCounts, buffers: BufferMemory | None, cost: 
         return None
     if not sockets.allocated or (cost.now_bytes is None and not cost.buffer_bytes_per_socket):
         return Amount(0.0, 0.0)
-    # Without live segments, nothing shows that a counter within its error is of buffers.
-    has_buffers = buffers.bytes or not sockets.buffers_within_error
+    # Without many live segments, nothing shows that a counter within its error is of buffers.
+    slab_bytes = cost.now_bytes or cost.by_family["mix"].accepted.slab_bytes or 0.0
+    has_segments = buffers.bytes > SEGMENTS_SHARE * slab_bytes * sockets.allocated
+    has_buffers = has_segments or not sockets.buffers_within_error
     low, high = buffers.bounds.low, buffers.bounds.high if has_buffers else 0.0
     return None if high == inf else Amount(low / sockets.allocated, max(low, high) / sockets.allocated)
 

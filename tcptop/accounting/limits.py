@@ -104,7 +104,7 @@ def find_limits(
     rows = [
         _memory(snapshot, headroom, page_bytes),
         *_cgroup(snapshot, table, cost, headroom),
-        _tcp_mem(snapshot, sockets, mode, cost.buffer_bytes_per_socket),
+        _tcp_mem(snapshot, sockets, mode, cost.buffer_bytes_per_socket, headroom),
         *_file_max(files, mode, open_files_error(snapshot, cpus), _why_unread(snapshot.socket_limits)),
         _orphans(files, sockets, snapshot, mode),
         _time_wait(files, sockets, snapshot, mode),
@@ -355,12 +355,15 @@ def cgroup_bytes_per_socket(
     return Amount((accepted.low + outgoing.low) / 2 + buffers.low, (accepted.high + outgoing.high) / 2 + buffers.high)
 
 
-def _tcp_mem(snapshot: Snapshot, sockets: SocketCounts, mode: AccountingMode, per_socket: float | None) -> Limit:
+def _tcp_mem(
+    snapshot: Snapshot, sockets: SocketCounts, mode: AccountingMode, per_socket: float | None, memory: Headroom
+) -> Limit:
     """The third value of tcp_mem limits the buffers of all sockets (net/core/sock.c, __sk_mem_raise_allocated).
 
     The kernel compares the counter that sockstat prints, without the reserves of the CPUs, so the use has no error. The
     average buffers of a socket have the counter's error. If it changes the headroom by more than a small share, the
-    headroom is a lower bound, with the largest average.
+    headroom is a lower bound, with the largest average; so it is if the counter is within its error, but the headroom
+    of memory counts buffers.
     """
     unit, pages = sockets.tcp_mem_unit_bytes, sockets.tcp_mem_pages
     if pages is None:
@@ -373,6 +376,8 @@ def _tcp_mem(snapshot: Snapshot, sockets: SocketCounts, mode: AccountingMode, pe
     headroom: int | None = None
     is_at_least = False
     assumed = sockets.buffer_error_is_assumed
+    if per_socket is None and sockets.buffers_within_error and sockets.allocated and memory.counts_buffers("memory"):
+        per_socket = sockets.buffer_bytes / sockets.allocated
     if mode == "time_wait":
         note = "a mini-socket has no buffers"
     elif not left:

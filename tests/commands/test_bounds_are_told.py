@@ -390,6 +390,36 @@ def test_buffers_within_their_error_are_from_none_to_twice_the_error(root: Path)
     assert "half client side, average buffers" in text
 
 
+def limit_of(root: Path, name: str) -> dict[str, Any]:
+    rows = json.loads(forked_program.run("--root", root, "--json").stdout)["limits"]
+    found: dict[str, Any] = next(row for row in rows if row["name"] == name)
+    return found
+
+
+def test_tcp_mem_counts_the_buffers_that_memory_counts(root: Path) -> None:
+    """Within its error the counter may be twice its error; so many more sockets surely fit below tcp_mem."""
+    write_buffers(queue_segments(root, 18_000), 2048)
+    write_tree(root, {"proc/sys/net/ipv4/tcp_mem": "34350\t45800\t137400\n"})
+    tcp_mem = limit_of(root, "tcp_mem")
+    assert tcp_mem["headroom_sockets"] == (137_400 - 2048) * 4096 // (2 * 2048 * 4096 / 16_001)
+    assert tcp_mem["headroom_is_at_least"]
+    assert headroom_of(root)["first_limit"] == "tcp_mem"
+    plan = forked_program.run("plan", "--connections", "1000", "--buffers", "now", "--root", root).stdout
+    assert re.search(r"first limit: tcp_mem, after at least 528 000 connections", " ".join(plan.split())), plan
+    text = " ".join(forked_program.run("-o", "--root", root).stdout.split())
+    assert re.search(r">= 528 000 more sockets fit, tcp_mem first", text), text
+
+
+def test_a_few_segments_in_flight_are_no_average(root: Path) -> None:
+    """They come and go, so that all numbers of sockets would change from moment to moment."""
+    write_buffers(queue_segments(root, 100), 2048)
+    assert headroom_of(root)["high_buffer_bytes"] == 0
+    assert limit_of(root, "tcp_mem")["headroom_sockets"] is None
+    text = " ".join(forked_program.run("-o", "--root", root).stdout.split())
+    assert "half client side, without data" in text
+    assert limit_of(root, "memory")["note"].startswith("half client side, without data")
+
+
 def test_no_bytes_are_not_said_to_be_at_least_in_use(root: Path) -> None:
     write_buffers(root, 2100)
     assert " 0 B of it with data" not in forked_program.run("-o", "--root", root).stdout
