@@ -106,7 +106,9 @@ def _average_buffers(sockets: SocketCounts, buffers: BufferMemory | None, cost: 
     """Bounds on the memory in the buffers of a present socket; None if unknown, and 0 if there is no average."""
     if buffers is None:
         return None
-    if not sockets.allocated or (cost.now_bytes is None and not cost.buffer_bytes_per_socket):
+    # An average that is held may be of many more sockets than there are now.
+    has_average = cost.now_bytes is not None and cost.now_held_because is None
+    if not sockets.allocated or not (has_average or cost.buffer_bytes_per_socket):
         return Amount(0.0, 0.0)
     # Without many live segments, nothing shows that a counter within its error is of buffers.
     slab_bytes = cost.now_bytes or cost.by_family["mix"].accepted.slab_bytes or 0.0

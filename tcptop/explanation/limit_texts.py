@@ -627,7 +627,7 @@ def _quiet_text(limit: Limit, name: str) -> str:
 
 
 def ratio_text(limit: Limit) -> str:
-    """The used share of a limit in per cent, without `%`; below 1 % it has one decimal place.
+    """The used share of a limit in per cent, without `%`; below 10 % it has one decimal place.
 
     The share is rounded down, so that it never shows a threshold that the use has not reached. If the use may be 0, the
     text is `≤` and the upper bound, rounded up. If the use has an error that shows in the text, the text begins with

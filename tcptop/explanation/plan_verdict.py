@@ -148,7 +148,12 @@ def verdict_text(ledger: Ledger, plan: Plan) -> str:
     if plan.verdict == "cannot say":
         fit = [limit_label(limit.name) for limit in plan.limits if limit.verdict == "fits"]
         known = f"; {', '.join(fit)} would not be exceeded" if fit else ""
-        return f"cannot say: {screen_words(plan.unknown_because or '')}{known}"
+        least = "".join(
+            f"; {units.rough_count(limit.connections)} surely fit below {limit_label(limit.name)}"
+            for limit in plan.limits
+            if limit.verdict == "unknown" and limit.connections and not limit.connections_are_at_most
+        )
+        return f"cannot say: {screen_words(plan.unknown_because or '')}{least}{known}"
     verdict: str = plan.verdict
     if verdict == "fits":
         is_just = any(state_word(limit) == EDGE_WORDS["fits"] for limit in plan.limits)

@@ -282,22 +282,22 @@ def percents_of_whole(amounts: Sequence[float], gap: str = "") -> list[str]:
 
 
 def at_most_percent(share: float) -> str:
-    """An upper bound, from 0 to 1, in per cent, rounded up: `≤ 14 %`, and below one per cent `≤ 0.3 %`.
+    """An upper bound, from 0 to 1, in per cent, rounded up: `≤ 14 %`, and below ten per cent `≤ 5.9 %`.
 
     A bound of which not even a rounding error is above 0 is `<0.1 %`.
     """
     if 0 < share * 1000 <= ROUNDING_ERROR:
         return "<0.1 %"
-    steps = 1 if share * 100 > 1 else 10
+    steps = 1 if share * 100 > 10 else 10
     return f"≤ {plain_number(ceil(share * 100 * steps - ROUNDING_ERROR) / steps)} %"
 
 
 def fine_percent(share: float | None) -> str:
-    """A share from 0 to 1 in per cent, rounded down: `14 %`, and below one per cent `0.3 %` or `<0.1 %`."""
+    """A share from 0 to 1 in per cent, rounded down: `14 %`, and below ten per cent `5.9 %`, `0.3 %` or `<0.1 %`."""
     if share is None:
         return f"{UNKNOWN} %"
     tenths = int(share * 1000 + ROUNDING_ERROR)
-    if tenths >= 10 or not share:
+    if tenths >= 100 or not share:
         return percent(share, " ")
     return f"{tenths / 10:.1f} %" if tenths else "<0.1 %"
 

@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
+from tcptop.explanation.limit_texts import SOCKETS, node_fits_text
 from tcptop.explanation.numa_page import node_cpus_text
 from tcptop.ledger import AccountingMode, Ledger, NodeMemory, ZoneMemory
 from tcptop.text import units
@@ -100,6 +101,15 @@ def free_title(ledger: Ledger, choices: Choices) -> str:
     return units.size(sum(known) * page_bytes) if known and len(known) == len(pages) and page_bytes else ""
 
 
+def _fits_title(ledger: Ledger, choices: Choices) -> str:
+    """A part of the title: how many sockets fit into the chosen node; empty if it is unknown, or if all are chosen."""
+    headroom = ledger.headroom[choices.mode]
+    if choices.node is None or len(ledger.nodes) < 2 or choices.node not in headroom.nodes:
+        return ""
+    fits = node_fits_text(headroom, headroom.nodes[choices.node].without_reclaim)
+    return f" ─ {fits} {SOCKETS[choices.mode]} fit"
+
+
 class BuddyPane(ScrollPane):
     """Pane of the free blocks (free_area) of the chosen node, or of the machine and then of each node.
 
@@ -123,11 +133,12 @@ class BuddyPane(ScrollPane):
             titles = [f"{base}{TITLE_SEPARATOR}{ending}" for base in bases]
             if fitting := first_fitting((*titles, ""), self.max_title_width):
                 return fitting, note
-        if free:
-            has_note = cell_width(f"{title}{note}") + TITLE_GAP <= self.max_title_width
-            beside = cell_width(note) + TITLE_GAP if note and has_note else 0
-            part = f" ─ {free} free"
-            title += part if cell_width(f"{title}{part}") + beside <= self.max_title_width else ""
+        if (fits := _fits_title(ledger, choices)) and cell_width(f"{title}{fits}") <= self.max_title_width:
+            title += fits  # worth more than the note
+        has_note = cell_width(f"{title}{note}") + TITLE_GAP <= self.max_title_width
+        beside = cell_width(note) + TITLE_GAP if note and has_note else 0
+        part = f" ─ {free} free" if free else ""
+        title += part if cell_width(f"{title}{part}") + beside <= self.max_title_width else ""
         return title, note
 
     def title(self, ledger: Ledger, choices: Choices) -> str:

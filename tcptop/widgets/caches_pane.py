@@ -35,6 +35,8 @@ EVEN_SHARES = 0.02
 SHARES_ROOM = 38
 """Number of columns in the title line that stay free beside the nodes' shares, for the scroll position, the signs and
 the note."""
+OUTDATED_ROOM = 14
+"""Number of columns in the title line that stay free beside the age of outdated rows, for the scroll position."""
 SAMPLED_ROWS = 100
 """A column counts as known if at least one of the first SAMPLED_ROWS caches has a known value in it."""
 MERGED = "*"
@@ -148,7 +150,12 @@ class CachesPane(ScrollPane):
             title += f" ─ {first_fitting(shares, free_columns)}"
         is_average_held = ledger.costs[choices.mode].now_held_because is not None
         stale = ledger.sources["slabinfo"].staleness(choices.interval_s, is_noticed=is_average_held)
-        if stale and ledger.caches and ledger.sources["slabinfo"].state != "refused":
+        if ledger.tcp_memory.outdated_because is not None and ledger.caches:
+            # Many sockets came or went since: the rows count others than the pane of TCP above.
+            because = ledger.tcp_memory.outdated_because
+            texts = (because, because.replace(" is ", " ").replace(" the ", " "), "older than the sockets")
+            title += f" ─ {first_fitting(texts, self.max_title_width - cell_width(title) - OUTDATED_ROOM)}"
+        elif stale and ledger.caches and ledger.sources["slabinfo"].state != "refused":
             title += f" ─ slabinfo {stale}"
         shown = [column.id for column in self._columns]
         every = [column.id for column in self._known]

@@ -135,8 +135,9 @@ def _one_line_graphs(view: View, looks: Sequence[TrendLook], columns: int, rows:
 
 def _area_graphs(view: View, looks: Sequence[TrendLook], columns: int, rows: int) -> list[Line]:
     """Graphs that are several lines high; the title and the values stand at the left of each graph."""
-    end = _end_text(view)
-    labels = {look: _area_labels(past_values(view, look.series), look, end) for look in looks}
+    # The head of the screen is up to a step newer, so that the newest value of a graph is not `now`.
+    newest = "last step" if view.player is None else _end_text(view)
+    labels = {look: _area_labels(past_values(view, look.series), look, newest) for look in looks}
     label_width = max(len(text) for texts in labels.values() for text in texts)
     width = max(0, columns - label_width - 1)
     height, more = divmod(rows - 1, len(looks))
@@ -158,7 +159,7 @@ def _end_text(view: View) -> str:
     return "now" if view.player is None else "shown"
 
 
-def _area_labels(values: Sequence[float | None], look: TrendLook, end: str) -> list[str]:
+def _area_labels(values: Sequence[float | None], look: TrendLook, newest_word: str) -> list[str]:
     """The texts at the left of a graph: the title, then the highest, the newest and the lowest value."""
     known = [value for value in values if value is not None]
     if not known:
@@ -167,7 +168,7 @@ def _area_labels(values: Sequence[float | None], look: TrendLook, end: str) -> l
     return [
         look.title,
         f"{look.format_value(max(known))} highest",
-        f"{newest} {end}",
+        f"{newest} {newest_word}",
         f"{look.format_value(min(known))} lowest",
     ]
 

@@ -227,7 +227,7 @@ class Pane(Widget):
                 styles = TIME_WAIT_STYLES if in_time_wait else ROLE_STYLES
                 content = content.stylize(styles[self.LEGEND_ROLES[sign]], at, at + 1)
         if self.has_focus:
-            legend = LEGEND.search(content.plain)
+            legend = LEGEND.search(shown)
             end = legend.start() + 1 if legend is not None else len(content.plain)
             content = content.stylize("reverse", 0, end)
         gap = self.max_title_width - cell_width(title) - cell_width(note)

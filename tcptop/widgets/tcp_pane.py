@@ -193,7 +193,10 @@ def _memory_facts(
     total, memory_bytes = ledger.tcp_memory, ledger.host.memory_bytes
     if total.bytes is None and total.low_bytes is not None:
         reason, start = _unknown_total(ledger), f"{unit}, " if unit else ""
-        return ((first_fitting([f"{start}the rest {reason}", f"{start}rest {reason}", unit], columns), "text"),)
+        # The rows of the table below are other parts: this is what the sockets' socks alone take.
+        of_socks = (f"{unit} of socks, the rest {reason}", f"{unit} of socks, rest {reason}") if unit else ()
+        rests = (*of_socks, f"{start}the rest {reason}", f"{start}rest {reason}", unit)
+        return ((first_fitting(rests, columns), "text"),)
     if total.bytes is None:
         available = f"RAM available {units.size((view.rates or ledger).host.memory_available_bytes)}"
         reasons = [f"TCP memory {unit}", f"memory {unit}", unit] if unit else [""]
@@ -483,14 +486,9 @@ def detail_lines(ledger: Ledger, slow: Ledger, mode: AccountingMode, columns: in
                 lines.append(((title, "dim"), (f" {value} ", "strong"), (text[len(f"{title} {value} ") :], "dim")))
                 continue
         if title == "buffers" and not note and buffer_memory_text(ledger):
-            texts = [
-                text
-                for each in SIZE_FORMATS
-                for text in (
-                    *_buffers_with_data(ledger, each),
-                    f"buffers with data {buffer_memory_amount(ledger, each)}",
-                )
-            ]
+            # A row of tcp_mem counts what is charged, so that the part with data alone would look wrong beside it.
+            texts = [text for each in SIZE_FORMATS for text in _buffers_with_data(ledger, each)]
+            texts += [f"buffers with data {buffer_memory_amount(ledger, each)}" for each in SIZE_FORMATS]
             lines.append(((first_fitting((*texts, ""), columns), "dim"),))
             continue
         lines.append(((head[0], "dim"), (head[1], "strong"), (f"{GAP}{note}" if note else "", "dim")))

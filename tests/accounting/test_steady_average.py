@@ -10,7 +10,7 @@ from recorded import CPUS, RECORDINGS, ledger, snapshot
 from tcptop.accounting import account
 from tcptop.accounting.ledger_before import ledger_before
 from tcptop.ledger import CacheLine, Ledger
-from tcptop.snapshot import Reading, SlabCount, SlabCounts, Snapshot, Sockstat
+from tcptop.snapshot import Reading, SlabCount, SlabCounts, Slabinfo, Snapshot, Sockstat
 
 KERNEL = "6.1-4n"
 READ_S = 100.0
@@ -202,3 +202,29 @@ def test_tcps_part_of_a_row_does_not_count_sockets_that_opened_after_the_row_was
     for line in later.caches:
         assert line.tcp_bytes == row(figures, line.name).tcp_bytes
         assert line.tcp_bytes is None or line.bytes is None or line.tcp_bytes <= line.bytes
+
+
+def with_segments(sample: Snapshot) -> Snapshot:
+    """The sample with 25 600 segments, and 2000 pages in the counter of buffers, which is within its error."""
+    assert sample.slabinfo.value is not None
+    assert sample.sockstat.value is not None
+    rows = tuple(
+        row._replace(active_objects=25_600, objects=25_600, slabs=25_600 // row.objects_per_slab)
+        if row.name == "skbuff_head_cache"
+        else row
+        for row in sample.slabinfo.value.rows
+    )
+    charged = sample.sockstat.value._replace(buffer_units=2000)
+    return sample._replace(
+        slabinfo=sample.slabinfo._replace(value=Slabinfo(rows)), sockstat=sample.sockstat._replace(value=charged)
+    )
+
+
+def test_the_few_sockets_that_are_left_have_no_average_buffers_while_the_last_average_stands() -> None:
+    """Otherwise the megabytes of the error would be divided by ten."""
+    first = account(with_segments(live(16_000, 16_000, 16_000, at_s=0)))
+    left = account(with_segments(live(16_000, 16_000, 10, at_s=1)), before=first)
+    assert first.headroom["full"].high_buffer_bytes == pytest.approx((2000 + 2048) * 4096 / 16_000, rel=0.01)
+    assert left.sockets.allocated == 10
+    assert left.costs["full"].now_held_because is not None
+    assert left.headroom["full"].high_buffer_bytes == 0

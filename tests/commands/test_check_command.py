@@ -857,7 +857,7 @@ def test_an_upper_bound_is_rounded_up(root: Path, run: Run) -> None:
 
 
 def test_the_report_has_the_exact_use_of_tcp_mem(root: Path) -> None:
-    for mem, percent in ((0, "0"), (48, "2")):
+    for mem, percent in ((0, "0"), (48, "2.0")):
         path = edited(root, {**sockstat(mem=mem), "proc/sys/net/ipv4/tcp_mem": "1000\t1500\t2400\n"})
         rows = (line for line in printed(path, "-o").splitlines() if line.lstrip().startswith("tcp_mem "))
         words = next(line for line in rows if "80/95" in line).split()

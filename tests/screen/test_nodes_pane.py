@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from drive import drawn_lines, pane_lines, screen_text, tree, tree_app, wait_for_app
+from drive import drawn_lines, pane_lines, pane_title, screen_text, tree, tree_app, wait_for_app
 from hypothesis import given
 from hypothesis import strategies as st
 from made_machine import MACHINES, PAGE_BYTES, make_machine
@@ -35,7 +35,7 @@ from tcptop.widgets.nodes_pane import (
     node_bar,
     node_lines,
 )
-from tcptop.widgets.pane import ROLE_STYLES, TIME_WAIT_STYLES
+from tcptop.widgets.pane import ASCII_CLASS, ROLE_STYLES, TIME_WAIT_STYLES
 
 WIDTHS = range(34, 121)
 
@@ -260,6 +260,34 @@ async def test_below_the_table_are_the_free_blocks_of_each_node() -> None:
         await pilot.pause()
         assert app.focused.id == "buddy"
         assert "Movable" in screen_text(app), "the migrate types of the machine's zones follow"
+
+
+async def test_the_title_of_the_free_blocks_has_what_fits_into_the_chosen_node() -> None:
+    async with tree_app(tree("6.1-8n")).run_test(size=(80, 24)) as pilot:
+        app = await wait_for_app(pilot)
+        await pilot.press("equals_sign")
+        await pilot.pause()
+        fits = {line.split()[0]: " ".join(line.split()[-2:]) for line in pane_lines(app, NodesPane)[1:]}
+        await pilot.press("3")
+        await pilot.pause()
+        assert f" {fits['3']} sockets fit" in pane_title(app, BuddyPane)
+        await pilot.press("0")
+        await pilot.pause()
+        assert f" {fits['0']} sockets fit" in pane_title(app, BuddyPane)
+
+
+@pytest.mark.parametrize("ascii_only", [False, True])
+async def test_the_mark_of_the_focus_ends_before_the_legend(ascii_only: bool) -> None:
+    async with tree_app(tree("6.1-8n")).run_test(size=(80, 24)) as pilot:
+        app = await wait_for_app(pilot)
+        app.set_class(ascii_only, ASCII_CLASS)
+        await pilot.press("equals_sign")
+        await pilot.pause()
+        title = app.query_one(NodesPane)._border_title
+        assert title is not None
+        assert ascii_only == ("#" in title.plain)
+        marked = "".join(title.plain[span.start : span.end] for span in title.spans if "reverse" in str(span.style))
+        assert marked.strip() == "Nodes"
 
 
 async def test_a_single_node_has_no_table() -> None:

@@ -197,12 +197,19 @@ def test_percent_of_whole_hundredths_is_exact() -> None:
 
 
 def test_small_shares_have_a_decimal_that_is_rounded_down() -> None:
-    texts = [units.fine_percent(share) for share in (None, 0.0, 0.0004, 0.0039, 0.00999, 0.01, 0.1399, 1.2)]
-    assert texts == ["– %", "0 %", "<0.1 %", "0.3 %", "0.9 %", "1 %", "13 %", "120 %"]
+    texts = [
+        units.fine_percent(share) for share in (None, 0.0, 0.0004, 0.0039, 0.00999, 0.01, 0.0599, 0.1, 0.1399, 1.2)
+    ]
+    assert texts == ["– %", "0 %", "<0.1 %", "0.3 %", "0.9 %", "1.0 %", "5.9 %", "10 %", "13 %", "120 %"]
 
 
 def test_an_upper_bound_is_rounded_up() -> None:
-    assert [units.at_most_percent(share) for share in (0.0001, 0.01, 0.0101)] == ["≤ 0.1 %", "≤ 1 %", "≤ 2 %"]
+    assert [units.at_most_percent(share) for share in (0.0001, 0.01, 0.0101, 0.1001)] == [
+        "≤ 0.1 %",
+        "≤ 1 %",
+        "≤ 1.1 %",
+        "≤ 11 %",
+    ]
 
 
 def test_percent_is_rounded_down() -> None:
