@@ -21,6 +21,7 @@ from tcptop.snapshot import StructLayout, StructMember
 from tcptop.text.ascii_glyphs import ASCII_GLYPHS, LONGER_GLYPHS
 from tcptop.text.cache_columns import COLUMNS
 from tcptop.text.line import text_of
+from tcptop.widgets.key_line import KEYS
 from tcptop.widgets.nodes_pane import node_headings
 
 LEDGER = ledger("6.1-4n", "established")
@@ -364,11 +365,23 @@ def test_the_notes_of_the_limits_are_explained(typed: str, word: str) -> None:
         ("RAM available", "less than the free memory"),
         ("no reclaim needed", "get free pages"),
         ("near", "TIME_WAIT has no sign"),
+        ("highest", "largest value"),
+        ("lowest", "lowest is the smallest"),
+        ("newest", "newest value"),
+        ("unit", "Key y"),
+        ("y unit", "Key y"),
+        ("sort", "sort the caches"),
     ],
 )
 def test_the_first_entry_of_a_word_of_the_screen_explains_it(word: str, said: str) -> None:
     first = find_entries(word)[0]
     assert said in f"{first.meaning} {first.more}"
+
+
+def test_every_word_of_the_key_line_has_an_entry() -> None:
+    for _, long, short in KEYS:
+        for word in (long, short):
+            assert explain_word(LEDGER, word) is not None, word
 
 
 def test_the_entry_of_near_has_the_thresholds_of_every_limit() -> None:

@@ -86,7 +86,7 @@ FIGURE_ENTRIES: tuple[Entry, ...] = (
         "Accounting of sockets that are not in TIME_WAIT: a whole sock with its inode, dentry and file.",
         "Key m changes to TIME_WAIT accounting and back. The JSON calls this accounting `full`.",
         "/proc/net/sockstat",
-        ("open socket", "full accounting"),
+        ("open socket", "full accounting", "open sockets/TIME_WAIT"),
     ),
     Entry(
         "without slab padding",

@@ -43,6 +43,28 @@ SCREEN_ENTRIES: tuple[Entry, ...] = (
         ("graph", "5 min", "min ago", "from start", "last minutes", "change once"),
     ),
     Entry(
+        "highest",
+        "Beside a graph: the largest value in the time that the graph shows; lowest is the smallest.",
+        "Between the two stands the newest value.",
+        "tcptop",
+        ("lowest", "newest"),
+    ),
+    Entry(
+        "blocks/bytes",
+        "Key y, the unit of the free blocks: how many blocks there are of each size, or how many bytes these have.",
+        "",
+        "tcptop",
+        ("unit", "y", "y unit"),
+    ),
+    Entry(
+        "key line",
+        "The last line of the screen: keys, and what each does; a narrow screen leaves out the last ones.",
+        "? is the help with all keys, and : lists all commands (more). Tab goes to the next pane, i opens the pages"
+        " (info), / finds text. c, n and others sort the caches, r shows all caches or TCP's alone, q quits.",
+        "tcptop",
+        ("help", "quit", "pane", "info", "find", "sort", "all caches", "r all", "all", "key", "keys"),
+    ),
+    Entry(
         "lab result",
         "What `tcptop lab` measured on this very kernel, by opening sockets and reading slabinfo.",
         "It is used where no file tells, and only on the kernel where it was measured.",
