@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from math import isfinite
 
 from tcptop.kernel.objects import BIND_BUCKETS, MINI_SOCKETS, SOCKS
-from tcptop.ledger import AccountingMode, Amount, CostBySide, Ledger, ObjectCost
+from tcptop.ledger import AccountingMode, Amount, ConnectionCost, CostBySide, Ledger, ObjectCost
 from tcptop.text import units
 from tcptop.text.line import Line, paragraph
 from tcptop.text.whole_parts import missing_names, whole_parts
@@ -65,6 +65,10 @@ def _most_bytes(parts: Sequence[ObjectCost]) -> float:
     return sum(part.high_slab_bytes or 0.0 for part in parts)
 
 
+def _least_bytes(parts: Sequence[ObjectCost]) -> float:
+    return sum(part.slab_bytes or 0.0 for part in parts)
+
+
 def _by_label(parts: Iterable[ObjectCost]) -> dict[str, list[ObjectCost]]:
     by_label: dict[str, list[ObjectCost]] = {}
     for part in parts:
@@ -107,7 +111,23 @@ def other_parts_lines(ledger: Ledger, structs: Sequence[str], columns: int) -> I
                 of_client.append(f"{label} ≤ {units.exact_bytes(more_bytes, True)} more")
         if others or of_client:
             more = f"; client side also {', '.join(of_client)}" if of_client else ""
-            yield from paragraph(f" Other parts of {name}: {', '.join(others)}{more}.", columns - 1, "text")
+            text = f" Other parts of {name}: {', '.join(others)}{more}.{_average_text(ledger.costs[mode])}"
+            yield from paragraph(text, columns - 1, "text")
+
+
+def _average_text(cost: ConnectionCost) -> str:
+    """What the bar of the average has besides the parts of one more socket, and which of the parts it lacks.
+
+    The text is empty if there is no average, or if nothing of a socket is idle.
+    """
+    idle = cost.idle_bytes_per_socket
+    if cost.now_bytes is None or idle is None or round(idle) < 1:
+        return ""
+    sign = "≤ " if cost.now_is_at_most else ""
+    parts = cost.by_family["mix"].accepted.parts
+    unsure = [label for label, each in _by_label(parts).items() if _most_bytes(each) > 0 and not _least_bytes(each)]
+    lacks = f", and counts {' and '.join(unsure)} as 0" if unsure else ""
+    return f" The average now has {sign}{units.exact_bytes(idle, cost.now_is_at_most or None)} B idle besides{lacks}."
 
 
 def _other_part_text(label: str, parts: Sequence[ObjectCost]) -> str:

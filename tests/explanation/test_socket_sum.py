@@ -7,7 +7,7 @@ from math import ceil
 from pathlib import Path
 
 import pytest
-from recorded import FOLDER, copy_recording, each_recording, ledger, ledger_of
+from recorded import FOLDER, copy_recording, each_recording, ledger, ledger_of, slab_rows, text
 
 from tcptop.explanation.pages import explain_word, find_page
 from tcptop.kernel.objects import BIND_BUCKETS
@@ -57,6 +57,36 @@ def test_the_parts_add_up_with_memory_cgroups(kernel: str, tmp_path: Path) -> No
 @each_recording
 def test_the_parts_on_a_page_add_up_to_one_more_socket_of_the_main_screen(kernel: str, phase: str) -> None:
     check_sums(ledger(kernel, phase))
+
+
+@pytest.mark.parametrize(
+    ("kernel", "phase", "cache", "field", "sign"),
+    [
+        ("6.1-4n", "established", "TCP", "alloc", ""),
+        ("6.12-4n", "halfclosed", "TCP", "alloc", ""),
+        ("6.1-4n", "timewait", "tw_sock_TCP", "tw", "≤ "),
+    ],
+)
+def test_the_parts_beside_an_object_say_what_the_average_has_instead(
+    kernel: str, phase: str, cache: str, field: str, sign: str
+) -> None:
+    """The bar of the average has a part idle, and no memcg if that may be nothing."""
+    row = slab_rows(text(kernel, phase, "proc/slabinfo"))[cache]
+    [sockets] = re.findall(rf" {field} (\d+)", text(kernel, phase, "proc/net/sockstat"))
+    slab_bytes = row.pages * 4096
+    idle = row.slabs * slab_bytes / int(sockets) - slab_bytes / row.per_slab
+    found = re.search(
+        r" The average now has (≤ )?([\d ]+) B idle besides, and counts memcg as 0\. ",
+        page_text(ledger(kernel, phase), cache),
+    )
+    assert found is not None
+    assert (found[1] or "") == sign
+    assert abs(number(found[2]) - idle) < 1
+
+
+def test_without_an_average_or_idle_memory_the_parts_say_nothing_of_it() -> None:
+    assert "idle besides" not in page_text(ledger("6.1-4n", "timewait"), "TCP")
+    assert "idle besides" not in page_text(ledger("6.1-4n", "established"), "tw_sock_TCP")
 
 
 def check_sums(figures: Ledger) -> None:
