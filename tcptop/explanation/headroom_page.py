@@ -10,6 +10,7 @@ from tcptop.explanation.limit_texts import (
     alarm_reasons,
     buffers_as_now_text,
     fits_more_text,
+    has_list,
     headroom_sentence,
     maximum_text,
     memory_most_text,
@@ -54,7 +55,7 @@ def headroom_page(ledger: Ledger, columns: int, mode: AccountingMode = "full") -
                 fits_more_text(limit, partial(units.rough_count, up=limit.shows_upper_bound)),
                 SCOPE_LABELS.get(limit.scope, limit.scope),
             ),
-            note=_note(limit, memory_most_text(headroom) if limit.name == "memory" else ""),
+            note=_note(limit, has_list(ledger), memory_most_text(headroom) if limit.name == "memory" else ""),
             role=state_role(limit),
         )
         for limit in limits.rows
@@ -70,9 +71,9 @@ def headroom_page(ledger: Ledger, columns: int, mode: AccountingMode = "full") -
     return lines
 
 
-def _note(limit: Limit, most: str) -> str:
+def _note(limit: Limit, names_list: bool, most: str) -> str:
     """The reason for an alarm, the most that fits, the note of the limit, and how many more of other objects fit."""
-    reasons, more = alarm_reasons(limit)[:1], other_notes(limit, units.count)[:1]
+    reasons, more = alarm_reasons(limit, names_list)[:1], other_notes(limit, units.count)[:1]
     own = [limit.note] if limit.note and limit.note not in "; ".join([*reasons, *more]) else []
     return "; ".join([*reasons, *filter(None, [most]), *own, *more])
 

@@ -169,9 +169,7 @@ def _sums(holders: Holders) -> list[str]:
     parts.append(f"{mini_sockets} mini-sockets {_where(holders)}, in TIME_WAIT or FIN_WAIT2 (closed)")
     parts.append(f"orphans {_beside(sums.orphans, sums.orphans_counted, machine)}")
     ended = f", ≈ {units.grouped(sums.queued_ended)} ended" if sums.queued_ended else ""
-    drops = sum(namespace.counters.get(LISTEN_OVERFLOWS, 0) for namespace in holders.namespaces)
-    # Of listeners that are closed, too, which have no row with their DROPS.
-    dropped = f", {units.grouped(drops)} dropped so far" if drops else ""
+    dropped = _dropped_text(holders)
     parts.append(f"in accept queues {_beside(sums.queued, sums.queued_counted, 'listeners count', ended)}{dropped}")
     all_buffers, beside = "all buffers" if sums.are_all_charged else "all queued", ""
     if sums.buffer_bytes_counted is not None:
@@ -181,6 +179,19 @@ def _sums(holders: Holders) -> list[str]:
         known = f", exact to {about}{units.size(error)}" if error else ""
         beside = f" ({source} {counter}{known})"
     return [*parts, f"{all_buffers} {units.size(sums.buffer_bytes)}{beside}"]
+
+
+def _dropped_text(holders: Holders) -> str:
+    """The connections that accept queues have dropped since their network namespaces began; empty if none.
+
+    Of listeners that are closed, too, which have no row with their DROPS.
+    """
+    counting = [namespace for namespace in holders.namespaces if LISTEN_OVERFLOWS in namespace.counters]
+    drops = sum(namespace.counters[LISTEN_OVERFLOWS] for namespace in counting)
+    if not drops:
+        return ""
+    where = "this netns" if len(counting) == 1 and counting[0].is_here else f"{len(counting)} netns"
+    return f", {units.grouped(drops)} dropped so far in {where}, by closed listeners too"
 
 
 def _memory_text(holders: Holders) -> str:

@@ -138,8 +138,14 @@ def other_notes(limit: Limit, number_text: Callable[[int | None], str] = units.r
     return [more]
 
 
-def alarm_reasons(limit: Limit) -> list[str]:
+SHOWN_BY_LOOK = ": W shows which"
+"""End of the texts of an event whose place the list of the sockets shows."""
+
+
+def alarm_reasons(limit: Limit, names_list: bool = True) -> list[str]:
     """Texts, from long to short, that say why a limit has an alarm, such as `critical from 95 %`; may be empty.
+
+    Without `names_list`, the key W has no list of the sockets and can get none, so that no text names it.
 
     For orphans the reason is what the kernel does at the present number of orphans. An alarm begins when the use
     reaches the threshold, and ends when the use is clearly below the threshold. While the use is only a little below
@@ -155,7 +161,8 @@ def alarm_reasons(limit: Limit) -> list[str]:
         return ["its maximum is 0"]
     event = LIMIT_BY_NAME[limit.name].event
     if limit.is_by_event and event is not None and limit.event_growth is not None:
-        return [f"{units.grouped(limit.event_growth)} {text}" for text in event.counts]
+        texts = event.counts if names_list else [text.removesuffix(SHOWN_BY_LOOK) for text in event.counts]
+        return [f"{units.grouped(limit.event_growth)} {text}" for text in dict.fromkeys(texts)]
     ratio = limit.at_least_ratio if limit.ratio is None else limit.ratio
     if limit.threshold is not None and ratio is not None:
         if limit.name == "tcp_max_orphans":
@@ -182,7 +189,7 @@ def _time_wait_reasons(limit: Limit) -> list[str]:
     skipped = "" if limit.event_growth is None else f"+{units.grouped(limit.event_growth)} skipped"
     if is_reached(limit):
         return [f"full, {skipped}", skipped] if skipped else [IS_FULL]
-    return [f"{skipped} lately", skipped] if skipped else []
+    return [f"{skipped} in 1 min", skipped] if skipped else []
 
 
 def owner_texts(limit: Limit) -> list[str]:
@@ -380,6 +387,11 @@ def is_here(ledger: Ledger) -> bool:
 NOT_RECORDED = "this sample has no list of its sockets (record --who keeps one)"
 NOT_RECORDED_SHORT = "no list recorded"
 """Why the limits of a recorded sample, which only a look tells, are not known."""
+
+
+def has_list(ledger: Ledger) -> bool:
+    """True if the key W shows a list of the sockets of the ledger."""
+    return is_here(ledger) or ledger.holders is not None
 
 
 def unlooked_sentences(ledger: Ledger) -> list[str]:

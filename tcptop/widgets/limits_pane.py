@@ -17,6 +17,7 @@ from tcptop.explanation.limit_texts import (
     first_limits_text,
     fits_more_text,
     has_alarm,
+    has_list,
     headroom_assumption,
     headroom_number,
     headroom_sentences,
@@ -424,7 +425,7 @@ def _note_texts(
     or why a number is unknown. Without `has_span`, the column of what fits has no room for both ends of a range, and
     the notes have the upper end.
     """
-    alarms, orphans = alarm_reasons(limit), other_notes(limit)
+    alarms, orphans = alarm_reasons(limit, has_list(ledger)), other_notes(limit)
     before_reclaim = before_reclaim_text(ledger.headroom[mode]) if limit.name == "memory" else ""
     texts = [f"{alarm}; {each}" for alarm in alarms for each in (*orphans, before_reclaim) if each]
     # The reason for an alarm is shortened if necessary, but never replaced by another note.

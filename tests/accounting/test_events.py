@@ -239,8 +239,8 @@ def test_an_overflow_of_an_accept_queue_brings_its_limit_near() -> None:
     assert (found.state, found.used) == ("near", None)
     assert "ListenOverflows grew by 12" in found.note
     assert alarm_reasons(found)[:2] == [
-        "12 dropped lately by a full queue: W shows which",
-        "12 dropped lately: W shows which",
+        "12 dropped within a minute by a full queue: W shows which",
+        "12 dropped in 1 min: W shows which",
     ]
     assert [each.name for each in figures.limits["full"].alarms] == ["listen_queues"]
     assert figures.limits["full"].rows[0].name == "listen_queues"

@@ -18,6 +18,7 @@ from drive import (
     wait_for_replay,
     wait_until,
 )
+from test_words import unknown_words
 
 from tcptop.recording.recorder import Recorder
 from tcptop.sampling.sampler import Sampler, read_due
@@ -176,6 +177,28 @@ async def test_a_growth_that_no_limit_beside_it_names_keeps_its_counter(grown: d
         host.texts[NETSTAT] = netstat(**{name: 1 + number for name, number in grown.items()})
         await wait_until(pilot, lambda: "!" in pane_lines(app, HeadLine)[0], "the growth is named")
         assert expected in pane_lines(app, HeadLine)[0]
+    host.close()
+
+
+@pytest.mark.parametrize("place", [None, "ssh:web-17"])
+async def test_the_drops_of_a_queue_name_their_time_and_the_key_only_where_it_works(place: str | None) -> None:
+    host = ScriptedHost(tree("6.18-1n"), live=True)
+    host.identity = host.identity._replace(place=place)
+    host.texts[NETSTAT] = netstat(ListenOverflows=5, ListenDrops=5)
+    async with host_app(host, 0.1).run_test(size=(200, 60)) as pilot:
+        app = await wait_for_app(pilot)
+        await wait_until(pilot, lambda: "live" in pane_lines(app, HeadLine)[0], "the first sample is drawn")
+        host.texts[NETSTAT] = netstat(ListenOverflows=161, ListenDrops=161)
+        await wait_until(pilot, lambda: "156 dropped" in screen_text(app), "the drops are counted")
+        shown = screen_text(app)
+        assert "156 dropped within a minute" in shown or "156 dropped in 1 min" in shown
+        assert place is None or "W shows which" not in shown
+        app.action_explain("headroom")
+        await pilot.pause()
+        page = screen_text(app)
+        assert "156 dropped within a minute by a full queue" in " ".join(page.split())
+        assert ("W shows which" in page) is (place is None)
+        assert not unknown_words(page)
     host.close()
 
 

@@ -163,9 +163,10 @@ HOLDER_ENTRIES: tuple[Entry, ...] = (
     ),
     Entry(
         "dropped so far",
-        "Connections that full accept queues of this network namespace have dropped since it was made or booted.",
-        "The client tries again, so that one connection may count several times. While the number grows, the head line"
-        " has `! DROPS`. W shows which queue it was.",
+        "Connections that full accept queues have dropped since their network namespace was made or booted.",
+        "The main screen has those of tcptop's own namespace, W of all that it names, by closed listeners too. The"
+        " client tries again, so that one connection may count several times. While the number grows, the head line has"
+        " `! DROPS`: W shows which queue it was.",
         "/proc/net/netstat, ListenOverflows",
     ),
     Entry(

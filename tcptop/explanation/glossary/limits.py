@@ -165,7 +165,7 @@ LIMIT_ENTRIES: tuple[Entry, ...] = (
             "alarms at",
             "near at",
             "near from",
-            "skipped lately",
+            "skipped in 1 min",
             "look old",
             "near until below 75 %",
             "TIME_WAIT limit",
