@@ -95,6 +95,10 @@ ABOUT: Sequence[About] = (
 )
 
 
+OF_ALL_SOCKETS = frozenset({"SOCKETS", "STATE"})
+"""Columns whose cell is about every socket of the row."""
+
+
 class SingleSockets(NamedTuple):
     """The request for single sockets on a row's page, and the answer if the kernel has answered."""
 
@@ -203,24 +207,32 @@ TCP_INFO = "tcp_info"
 
 def verdict_columns(verdict: HolderVerdict, row: HolderRow) -> set[str]:
     """The columns of a row that a verdict is about; empty if the verdict concerns no socket of the row."""
-    return {
-        about.column
-        for about in ABOUT
-        if about.verdict_kind == verdict.kind
-        and any(
-            (verdict.pid == group.holder.pid or (verdict.pid is None and group.holder.kind != "process"))
-            and verdict.namespace in (None, group.namespace)
-            and verdict.port in (None, group.port)
-            and about.is_meant(group)
-            for group in row.groups
-        )
-    }
+    return {about.column for about in ABOUT if any(_concerns(verdict, about, group) for group in row.groups)}
+
+
+def _concerns(verdict: HolderVerdict, about: About, group: HolderGroup) -> bool:
+    return (
+        about.verdict_kind == verdict.kind
+        and (verdict.pid == group.holder.pid or (verdict.pid is None and group.holder.kind != "process"))
+        and verdict.namespace in (None, group.namespace)
+        and verdict.port in (None, group.port)
+        and about.is_meant(group)
+    )
 
 
 def warned_columns(holders: Holders, row: HolderRow) -> set[str]:
-    """The columns of a row that any verdict is about, apart from those that are no alarm."""
+    """The columns of a row that any verdict is about, apart from those that are no alarm.
+
+    If the cell of such a column says more than the verdict is about, such as the number of all sockets of a cgroup, the
+    row as a whole stands for it.
+    """
     loud = [verdict for verdict in holders.verdicts if verdict.kind not in QUIET_KINDS]
-    return {column for verdict in loud for column in verdict_columns(verdict, row)}
+    columns = {column for verdict in loud for column in verdict_columns(verdict, row)}
+    for column in columns & OF_ALL_SOCKETS:
+        found = [(verdict, about) for verdict in loud for about in ABOUT if about.column == column]
+        if not all(any(_concerns(*each, group) for each in found) for group in row.groups):
+            columns = columns - {column} | {NAME_COLUMN}
+    return columns
 
 
 def _meanings(row: HolderRow) -> Iterator[Meaning]:

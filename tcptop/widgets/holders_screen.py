@@ -105,6 +105,7 @@ GROUP_KEY: KeyHint = ("← →", "group by", "by")
 ASCII_GROUP_KEY: KeyHint = ("Left Right", "group by", "by")
 """Hint that replaces GROUP_KEY on a terminal that shows ASCII only. In ASCII, the arrows would look like `<` and `>`,
 which are the keys that scroll the columns."""
+HELP_KEY: KeyHint = ("?", "help", "help")
 TABLE_KEYS: tuple[KeyHint, ...] = (
     ("ENTER", "open", "open"),
     GROUP_KEY,
@@ -284,6 +285,7 @@ class HoldersPane(ScrollPane):
             is_cut = len(foot) < len(sum_lines(holders, columns)) + len(verdict_lines(holders, columns, again))
             has_remedy = any(verdict.remedy for verdict in holders.verdicts)
             keys = self._table_keys((FOOT_KEY if has_remedy else WHOLE_FOOT_KEY,) if is_cut else ())
+        keys = keys if HELP_KEY in keys else (*keys, HELP_KEY)
         return [*drawn, key_line(columns, keys)] if with_keys else drawn
 
     def _reason_lines(self, ledger: Ledger, choices: Choices, columns: int) -> list[Line]:
@@ -414,6 +416,7 @@ class HoldersPane(ScrollPane):
         ]
         if self._hidden:
             keys.insert(-2, COLUMNS_KEY)
+        keys.insert(-2, HELP_KEY)
         first = (END_FILTER_KEY if self.choice.text else CLOSE_KEY, *foot)
         return (*first, *keys, *self._step_keys())
 

@@ -190,6 +190,47 @@ async def test_a_cell_is_coloured_only_if_a_verdict_is_about_it(tmp_path: Path) 
         assert colour(app, "CLOSE_WAIT", "CLOSE_WAIT") == warning
 
 
+async def test_a_cell_of_all_sockets_of_a_cgroup_is_not_coloured_for_some_of_them(tmp_path: Path) -> None:
+    folder = made_tree(
+        tmp_path,
+        *(net(), listen(8080, 301, 300, 2_189, 11, cgroup=7), group("none", 301, cgroup=7)),
+        *(group("whole:11", 1_342, cgroup=7), process(11, "sleeper"), cgroup(7, "/a.service")),
+        *(group("whole:12", 500, "CLOSE_WAIT", cgroup=8), process(12, "hoarder"), cgroup(8, "/b.service")),
+    )
+    async with tree_app(folder).run_test(size=(120, 40)) as pilot:
+        app = await open_holders(pilot)
+        warning = str(app.screen.query_one(HoldersPane)._style("warning").color)
+        assert coloured(app, "^queue of", warning) == ["queue of sleeper[11]", "301"]
+        await pilot.press("right", "right", "end")
+        await pilot.pause()
+        assert shown(app)[0].startswith("CGROUP")
+        line = next(line for line in shown(app) if line.startswith("/a.service"))
+        assert "1 644" in line
+        assert "1 644" not in coloured(app, "^/a.service", warning)
+        assert "/a.service" in coloured(app, "^/a.service", warning)
+        await pilot.press("home")
+        await pilot.pause()
+        assert coloured(app, "^/b.service", warning) == ["CLOSE_WAIT", "500"]
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
+async def test_the_last_line_names_the_key_of_the_help(folder: Path, size: tuple[int, int]) -> None:
+    async with tree_app(folder).run_test(size=size) as pilot:
+        app = await open_holders(pilot)
+        assert "? help" in shown(app)[-1]
+        await pilot.press("question_mark")
+        await pilot.pause()
+        assert app.screen.query(HoldersHelpPane)
+    host = live_host()
+    async with host_app(host).run_test(size=size) as pilot:
+        app = await wait_for_app(pilot)
+        await pilot.press("W")
+        await wait_until(pilot, lambda: app._ledger is not None and app._ledger.holders is not None, "a look")
+        await pilot.pause()
+        assert "? help" in shown(app)[-1]
+    host.close()
+
+
 async def test_a_process_nearly_out_of_files_is_coloured_and_its_queues_are_not(tmp_path: Path) -> None:
     folder = made_tree(
         tmp_path,
@@ -429,7 +470,7 @@ async def test_the_last_line_has_the_keys_that_work_here(folder: Path) -> None:
         assert "ESC all rows" in shown(app)[-1]
         await pilot.press("escape", "enter")
         await pilot.pause()
-        assert shown(app)[-1].split() == ["ESC", "back", "to", "the", "table"]
+        assert shown(app)[-1].split() == ["ESC", "back", "to", "the", "table", "?", "help"]
     host = live_host()
     async with host_app(host, 0.1).run_test(size=(120, 20)) as pilot:
         app = await wait_for_app(pilot)
