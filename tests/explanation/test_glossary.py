@@ -368,6 +368,7 @@ def test_the_notes_of_the_limits_are_explained(typed: str, word: str) -> None:
         ("highest", "largest value"),
         ("lowest", "lowest is the smallest"),
         ("newest", "newest value"),
+        ("last step", "newest value"),
         ("unit", "Key y"),
         ("y unit", "Key y"),
         ("sort", "sort the caches"),

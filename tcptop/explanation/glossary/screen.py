@@ -45,9 +45,9 @@ SCREEN_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "highest",
         "Beside a graph: the largest value in the time that the graph shows; lowest is the smallest.",
-        "Between the two stands the newest value.",
+        "Between the two stands the newest value, that of the last step of the graph.",
         "tcptop",
-        ("lowest", "newest"),
+        ("lowest", "newest", "last step"),
     ),
     Entry(
         "blocks/bytes",
