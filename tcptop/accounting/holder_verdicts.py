@@ -164,7 +164,8 @@ def _no_process(look: Look, _: VerdictLimits) -> Iterator[Candidate]:
     for groups in by_namespace.values():
         count = sum(group.sockets for group in groups)
         if count >= MIN_SOCKETS:
-            end = " that no process has: in flight, in io_uring, in a thread's own table, or the kernel's"
+            moved = f"{WHILE_READ}, " if look[2].came_or_went else ""
+            end = f" that no process has: {moved}in flight, in io_uring, in a thread's own table, or the kernel's"
             yield _candidate("no_process", look, groups, count, "", "socket", end)
 
 

@@ -489,14 +489,15 @@ def _opened_since_text(groups: Sequence[HolderGroup], table: SocketTable, came_o
         is_read = process is not None and process.is_whole
         listening[listener.namespace, listener.port].add(listener.pid if is_read else None)
     sockets: Counter[int] = Counter()
-    for group in groups:
-        if group.holder.kind == "not_seen" and group.is_server and group.state != "LISTEN" and group.port is not None:
+    unseen = [group for group in groups if group.holder.kind == "not_seen" and group.state != "LISTEN"]
+    for group in unseen:
+        if group.is_server and group.port is not None:
             pids = listening.get((group.namespace, group.port), {None})
             if None not in pids:
                 sockets[min(pid for pid in pids if pid is not None)] += round(group.sockets)
     number = sockets.total()
     if not number:
-        return "perhaps opened since the descriptors were read" if came_or_went else ""
+        return "perhaps opened since the descriptors were read" if came_or_went and unseen else ""
     largest = max(sockets, key=lambda pid: sockets[pid])
     name = f"{table.process_of[largest].command}[{largest}]"
     if len(sockets) > 1:

@@ -520,6 +520,10 @@ def test_sockets_of_unknown_owner_may_be_opened_since_if_the_counter_of_sockets_
     text = look_text(nets, group("unseen", sockets=2), processes="9	1")
     shown = " ".join(run(capsys, "who", "--root", str(tree_with_look(tmp_path, text))).split())
     assert "2 sockets: 1 process not read; perhaps opened since the descriptors were read" in shown
+    text = look_text(nets, listen(22), listen(25), processes="9\t1")
+    shown = " ".join(run(capsys, "who", "--root", str(tree_with_look(tmp_path / "listeners", text))).split())
+    assert "2 sockets: 1 process not read" in shown
+    assert "opened since" not in shown, "listeners alone, which seldom begin"
 
 
 def test_sockets_of_unknown_owner_say_that_a_process_was_only_sampled(
@@ -592,6 +596,17 @@ def test_sockets_in_no_dump_may_have_come_or_gone_while_it_read(
     root = tree_with_look(tmp_path, look_text(*nets, group(sockets=10), process(10)))
     assert f"not seen: {reason}" in " ".join(run(capsys, "who", "--root", root).split())
     assert looked(capsys, root)["sums"]["came_or_went"] is (WHILE_READ in reason)
+
+
+@pytest.mark.parametrize("before", [None, 500, 969])
+def test_sockets_that_no_process_has_may_have_come_while_it_read(
+    before: int | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here = net(HERE, alloc=969) if before is None else net(HERE, alloc=969, alloc_before=before)
+    lines = (here, group("unseen", 969), process(10, sockets=0))
+    shown = " ".join(run(capsys, "who", "--root", str(tree_with_look(tmp_path, look_text(*lines)))).split())
+    moved = f"{WHILE_READ}, " if before == 500 else ""
+    assert f"sockets that no process has: {moved}in flight, in io_uring" in shown
 
 
 def test_a_queue_that_changed_while_it_read_has_not_surely_ended(
