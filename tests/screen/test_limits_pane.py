@@ -223,7 +223,7 @@ async def test_the_nearest_limit_is_the_one_that_the_title_calls_the_first() -> 
         lines = pane_lines(app, LimitsPane)
         assert [line.split()[0] for line in lines[:2]] == ["file-max", "memory"]
         assert " ≤ 0.2 % " in lines[0]
-        assert " 6 % " in lines[1]
+        assert " 6.6 % " in lines[1]
         assert "200 000 more sockets fit, file-max first" in pane_title(app, LimitsPane)
 
 
@@ -311,7 +311,7 @@ async def test_each_size_names_the_nearest_limit_and_how_many_more_fit(size: tup
         await wait_for_app(pilot)
         text = screen_text(app)
         assert re.search(r"873 000 more (sockets|fit)", text)
-        assert re.search(r"(?m)^memory +\S* +7 % ", text)
+        assert re.search(r"(?m)^memory +\S* +7\.5 % ", text)
         pane = app.query_one(LimitsPane).region
         assert "".join(text.splitlines()[pane.y : pane.bottom]).isascii() == ascii_only
 
