@@ -289,8 +289,8 @@ def nearest_line(ledger: Ledger, mode: AccountingMode, columns: int) -> Line:
     name, percent = _name_piece(limit), _percent_text(limit)
     sentences = _nearest_sentences(ledger, mode, limit)
     lines: list[Line] = []
-    with_bar, without_bar = sentences[:-1], (*sentences[-2:], "")
-    for sentence, min_bar in (*((each, MIN_BAR_WIDTH) for each in with_bar), *((each, 0) for each in without_bar)):
+    without_bar = (*sentences[-2:], "")
+    for sentence, min_bar in (*((each, MIN_BAR_WIDTH) for each in sentences), *((each, 0) for each in without_bar)):
         used = cell_width(f"{name[0]}  {percent}  {sentence}")
         bar = (
             use_bar(limit, max(min_bar, min(MAX_BAR_WIDTH, columns - used)))
