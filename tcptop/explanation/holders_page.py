@@ -211,7 +211,7 @@ def _memory_text(holders: Holders) -> str:
         buffers = f"buffers with data {units.size(sums.buffer_bytes - max(0.0, reserved))}"
     if round(reserved) > 0:
         buffers += f", reserved {units.size(reserved)} (TCP's total leaves the reserved out)"
-    return f"MEMORY {total}: slabs {slab}, {buffers}"
+    return f"MEMORY {total}, without idle slab memory: slabs {slab}, {buffers}"
 
 
 def _all_slabs(holders: Holders) -> Amount:

@@ -153,7 +153,8 @@ class CachesPane(ScrollPane):
         if ledger.tcp_memory.outdated_because is not None and ledger.caches:
             # Many sockets came or went since: the rows count others than the pane of TCP above.
             because = ledger.tcp_memory.outdated_because
-            texts = (because, because.replace(" is ", " ").replace(" the ", " "), "older than the sockets")
+            short = because.replace(" is ", " ").replace(" the ", " ")
+            texts = (because, short, because.partition(" is ")[2].replace(" the ", " "))
             title += f" ─ {first_fitting(texts, self.max_title_width - cell_width(title) - OUTDATED_ROOM)}"
         elif stale and ledger.caches and ledger.sources["slabinfo"].state != "refused":
             title += f" ─ slabinfo {stale}"

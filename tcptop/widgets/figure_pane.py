@@ -10,6 +10,7 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
+from tcptop.kernel.objects import MINI_SOCKETS
 from tcptop.ledger import Amount, Attached, ConnectionCost, Ledger, Slice
 from tcptop.text import units
 from tcptop.text.line import Line, Piece, paragraph, text_of
@@ -21,6 +22,7 @@ from tcptop.widgets.head_line import MODE_NAMES
 from tcptop.widgets.pane import ASCII_CLASS, TITLE_GAP, Pane
 from tcptop.widgets.slice_bar import slice_bar, slice_labels, slice_legend
 
+MINI_STRUCTS = frozenset(item.struct for item in MINI_SOCKETS)
 MIN_SHORT_BAR_WIDTH = 4
 """The smallest length of a bar beside its legend, in columns."""
 COMPACT_GAPS = (("", "  "), ("", " "))
@@ -311,7 +313,7 @@ def _caption_titles(
 
     The figure stands beside its large digits as text, too: half blocks are easily misread in some fonts.
     """
-    brief = label.removesuffix(" socket").removesuffix(" now").replace("earlier", "old")
+    brief = label.removesuffix(" socket").removesuffix(" mini-socket").removesuffix(" now").replace("earlier", "old")
     with_figure = [f"{figure} bytes, {label}", f"{figure} B, {label}"]
     with_figure += [f"{figure} B, {brief}"] if cost.now_held_because is None else []
     others = [f"B {label}", label]
@@ -412,7 +414,8 @@ def large_figure(
     """The large figure as text, its label, its parts, and the names of missing parts."""
     accepted = cost.by_family["mix"].accepted
     missing = missing_names(accepted)
-    slices, label = accepted.slices, "one more socket"
+    is_mini = any(part.object in MINI_STRUCTS for part in accepted.parts)
+    slices, label = accepted.slices, f"one more {'mini-socket' if is_mini else 'socket'}"
     if cost.now_bytes is not None and attached is not None:
         lows = [(kind.name, kind.bytes_per_socket.low) for kind in attached.kinds if kind.bytes_per_socket]
         slices = (*cost.now_slices, *(Slice(name, low) for name, low in lows if low))

@@ -103,8 +103,9 @@ class LimitsPane(ScrollPane):
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:
         """The growth since the mark, if a sample is marked, followed by as many limits as fit.
 
-        Without a look, the last line says which limits it would tell, and how; where a look was made, a free line names
-        the key. A limit that a look has found nearly reached, and that does not fit, is in the last line.
+        Without a look, the last line says which limits it would tell and, if it can be made, how; where a look was
+        made, a free line names the key. A limit that a look has found nearly reached, and that does not fit, is in the
+        last line.
 
         Without a title line, the first line has the nearest limit and the machine's headroom.
         """
@@ -112,8 +113,8 @@ class LimitsPane(ScrollPane):
         free_rows = rows - (self._view.since is not None)
         has_foot = bool(foot) and free_rows >= MIN_ROWS_WITH_FOOT
         if self._view.player is not None or not ledger.live:
-            # A look at past sockets is impossible, so that the line only takes a row that is free.
-            has_foot = has_foot and len(shown_limits(ledger, choices.mode)) < free_rows
+            # A look at past sockets is impossible, so that no alarm makes room for the line.
+            has_foot = has_foot and sum(map(has_alarm, shown_limits(ledger, choices.mode))) < free_rows
         lines = super().lines(ledger, choices, columns, rows - has_foot)
         if has_foot:
             return [*lines, foot]
@@ -176,14 +177,16 @@ def unlooked_line(ledger: Ledger, mode: AccountingMode, columns: int) -> Line:
     Only a program on a running machine can look at its sockets.
     """
     limits = ledger.limits[mode]
-    names, unread = unlooked_names(limits), unread_limits_text(limits, mode)
+    # A mini-socket has no file, waits in no accept queue and asks for no port.
+    names = unlooked_names(limits) if mode == "full" else []
+    unread = unread_limits_text(limits, mode)
     hidden = f"{unread} {unread_limit_word(limits, mode)}" if unread else ""
     starts = (f"{hidden}; ", "") if unread else ("",)
     endings: Sequence[str] = (", may come first", "")
     # On a recorded sample, W shows the list that was recorded.
     key: Piece = ("W", "accent") if is_here(ledger) or ledger.recorded else ("tcptop who there", "text")
     ends: Line = ((": ", "text"), key) if ledger.live else ()
-    if not names and ledger.live and (names := partly_seen_names(limits)):
+    if not names and mode == "full" and ledger.live and (names := partly_seen_names(limits)):
         told, words, endings = names, "not all seen", (", others may come first", *endings)
         ends = (("; ", "text"), key, (" says why", "text"))
     elif names:

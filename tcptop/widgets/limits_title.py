@@ -87,7 +87,7 @@ def title_parts(
 def limits_title(parts: TitleParts) -> str:
     """The title in the longest words that fit."""
     # A full limit that the number leaves out is named in every title.
-    sentences = [each for each in parts.sentences if parts.named_full in each] or list(parts.sentences)
+    sentences = [_alarm_first(each) for each in parts.sentences if parts.named_full in each] or list(parts.sentences)
     last = TITLE_SEPARATOR.join(filter(None, ("Limits", parts.hidden)))
     first: list[str] = []
     if parts.unknown_because is not None:
@@ -104,6 +104,13 @@ def limits_title(parts: TitleParts) -> str:
         first_or_last = last
     titles = (*first, *_titles(parts, sentences), first_or_last)
     return next((each for each in titles if cell_width(each) <= parts.columns), last)
+
+
+def _alarm_first(sentence: str) -> str:
+    """The sentence with the limits that it leaves out before the number, which would be read without them."""
+    start, _, end = sentence.partition(", but ")
+    alarms, _, buffers = end.partition("; ")
+    return "; ".join(filter(None, (alarms, start, buffers)))
 
 
 def _titles(parts: TitleParts, sentences: Sequence[str]) -> Iterator[str]:

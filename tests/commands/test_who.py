@@ -463,7 +463,7 @@ def test_buffers_that_are_reserved_are_told_from_those_in_use(
     """The 1 843 200 bytes of sk_forward_alloc are charged, and TCP's total leaves them out."""
     text = " ".join(run(capsys, "who", "--root", machine).split())
     parts = re.search(
-        r"; MEMORY ~ ([\d.]+) MiB: slabs ~ ([\d.]+) MiB, buffers with data ([\d.]+) MiB,"
+        r"; MEMORY ~ ([\d.]+) MiB, without idle slab memory: slabs ~ ([\d.]+) MiB, buffers with data ([\d.]+) MiB,"
         r" reserved 1\.8 MiB \(TCP's total leaves the reserved out\);",
         text,
     )

@@ -321,10 +321,19 @@ async def test_the_pane_scrolls_and_enter_opens_the_page() -> None:
         app = await wait_for_app(pilot)
         app.query_one(LimitsPane).focus()
         await pilot.press("down")
-        assert " ─ 2–4 of 5" in pane_title(app, LimitsPane)
+        assert " ─ 2–3 of 5" in pane_title(app, LimitsPane)
         await pilot.press("end")
-        assert " ─ 3–5 of 5" in pane_title(app, LimitsPane)
-        assert pane_lines(app, LimitsPane)[-1].startswith("TIME_WAIT")
+        assert " ─ 4–5 of 5" in pane_title(app, LimitsPane)
+        *_, last, not_looked_at = pane_lines(app, LimitsPane)
+        assert last.startswith("TIME_WAIT")
+        assert "not looked at, may come first" in not_looked_at
+        await pilot.press("m")
+        await pilot.pause()
+        assert "not looked at" not in screen_text(app), (
+            "a mini-socket has no file, no place in a queue, asks for no port"
+        )
+        await pilot.press("m", "end")
+        await pilot.pause()
         for key in ("enter", "i"):
             await pilot.press(key)
             await pilot.pause()

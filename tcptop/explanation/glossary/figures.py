@@ -64,7 +64,7 @@ FIGURE_ENTRIES: tuple[Entry, ...] = (
         "It is a constant of a kernel and its configuration, but for objects whose size is known only within bounds."
         " The sizes are read from this machine, never assumed.",
         "/proc/slabinfo, /sys/kernel/slab, /sys/kernel/btf/vmlinux",
-        ("one more", "next", "next socket", "other parts of a socket", "other parts"),
+        ("one more", "one more mini-socket", "next", "next socket", "other parts of a socket", "other parts"),
     ),
     Entry(
         "server side",
