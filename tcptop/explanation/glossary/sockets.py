@@ -30,12 +30,18 @@ SOCKET_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "buffers",
         "What the kernel counts for data in the queues of TCP sockets, in whole pages; tcp_mem limits it.",
-        "The counter lags by a few pages for each CPU, hence a bound (≤ or ±). `with data` is the part that"
-        " counts in the total; the rest is taken in advance. ≈ stands before the likely part: the share that a look"
-        " (W) found; without a look, half of each socket's last page is taken as unused, and more where sockets have"
-        " one page each.",
+        "The counter lags by a few pages for each CPU, hence a bound (≤ or ±). TCP's total counts only the part `with"
+        " data`; the rest is taken in advance.",
         "/proc/net/sockstat, field mem; net/core/sock.c, __sk_mem_schedule()",
-        ("buffer", "socket buffer", "of it with data", "buffers with data", "with data"),
+        ("buffer", "socket buffer"),
+    ),
+    Entry(
+        "with data",
+        "The part of the buffers that holds data: TCP's total counts it, and none of the rest, which is reserved.",
+        "≈ stands before the likely part: the share that a look (W) found; without a look, half of each socket's last"
+        " page is taken as unused, and more where sockets have one page each.",
+        "/proc/net/sockstat, field mem; /proc/slabinfo, the caches of segments; a look at the sockets",
+        ("of it with data", "buffers with data", "data"),
     ),
     Entry(
         "average buffers",
