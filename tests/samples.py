@@ -25,7 +25,7 @@ STARTED_UNIX_S = 1_795_348_800.25
 
 @dataclass(frozen=True, repr=False)
 class IntactRecording:
-    """An intact recording, with the snapshots that it was made from."""
+    """An intact recording, with the snapshots that it was made from, marked as recorded ones."""
 
     path: Path
     live_snapshots: list[Snapshot]
@@ -103,6 +103,12 @@ def recording_at(path: Path) -> Iterator[Recording]:
         yield recording
     finally:
         recording.close()
+
+
+def make_intact_recording(path: Path, samples: int) -> IntactRecording:
+    """Records the phases of a recorded kernel as live samples."""
+    live = record(path, phase_trees("6.1-4n"), samples)
+    return IntactRecording(path, [snapshot._replace(recorded=True) for snapshot in live])
 
 
 def assert_same_snapshot(replayed: Snapshot, live: Snapshot) -> None:

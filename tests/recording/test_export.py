@@ -11,7 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from recorded import RECORDINGS, snapshot_of, tree
-from samples import IntactRecording, assert_same_snapshot, is_one_line, phase_trees, record, recording_at
+from samples import (
+    IntactRecording,
+    assert_same_snapshot,
+    is_one_line,
+    make_intact_recording,
+    phase_trees,
+    record,
+    recording_at,
+)
 
 from tcptop.accounting import account
 from tcptop.commands.import_samples import copy_samples
@@ -31,7 +39,7 @@ SAMPLES = 7
 @pytest.fixture(scope="module")
 def recorded_file(tmp_path_factory: pytest.TempPathFactory) -> IntactRecording:
     file = tmp_path_factory.mktemp("whole") / "recording"
-    return IntactRecording(file, record(file, phase_trees("6.1-4n"), SAMPLES))
+    return make_intact_recording(file, SAMPLES)
 
 
 def import_into(source: Path, file: Path) -> None:

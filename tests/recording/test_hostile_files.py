@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from samples import IntactRecording, is_one_line, phase_trees, record, recording_at
+from samples import IntactRecording, is_one_line, make_intact_recording, recording_at
 from slow_case import slow
 
 from tcptop.accounting import account
@@ -47,7 +47,7 @@ SAMPLES = BLOCK_SAMPLES + 10
 @pytest.fixture(scope="module")
 def recorded_file(tmp_path_factory: pytest.TempPathFactory) -> IntactRecording:
     file = tmp_path_factory.mktemp("whole") / "recording"
-    return IntactRecording(file, record(file, phase_trees("6.1-4n"), SAMPLES))
+    return make_intact_recording(file, SAMPLES)
 
 
 @pytest.fixture

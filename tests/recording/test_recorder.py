@@ -99,7 +99,8 @@ def test_a_recording_that_begins_while_sampling(host: TreeSequenceHost, clock: C
         # The reading before the first was not recorded, so the first sample has no rates.
         assert recording.snapshot(0).slabinfo.value == live[0].slabinfo.value
         assert recording.snapshot(0).sysctls.value == live[0].sysctls.value
-        assert [recording.snapshot(index) for index in range(1, 5)] == live[1:]
+        replayed = [recording.snapshot(index)._replace(recorded=False) for index in range(1, 5)]
+        assert replayed == live[1:]
 
 
 @pytest.fixture
