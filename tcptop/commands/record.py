@@ -52,7 +52,8 @@ def run(arguments: Sequence[str]) -> int:
 
         def on_sample(snapshot: Snapshot) -> None:
             nonlocal ledger
-            ledger = account(snapshot, thresholds, before=ledger)
+            # The report is that of the recorded sample, as `-r` prints it again.
+            ledger = account(snapshot._replace(recorded=True), thresholds, before=ledger)
             write_stdout(formatter(ledger, None))
 
     recorder = Recorder(
