@@ -41,7 +41,7 @@ SOCKET_ENTRIES: tuple[Entry, ...] = (
         "≈ stands before the likely part: the share that a look (W) found; without a look, half of each socket's last"
         " page is taken as unused, and more where sockets have one page each.",
         "/proc/net/sockstat, field mem; /proc/slabinfo, the caches of segments; a look at the sockets",
-        ("of it with data", "buffers with data", "data"),
+        ("of it with data", "buffers with data"),
     ),
     Entry(
         "average buffers",
