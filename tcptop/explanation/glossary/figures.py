@@ -159,7 +159,8 @@ FIGURE_ENTRIES: tuple[Entry, ...] = (
         "Beside the average it is the slabs of TCP's caches, less what the counted sockets take, for each socket: ≤ if"
         " there may be more sockets than are counted, as TIME_WAIT of other netns. On the page memory it is OBJS minus"
         " ACTIVE, × the bytes of an object: free objects on the lists of CPUs count as active, so there may be more."
-        " It is large after many sockets closed, and the next sockets take it first.",
+        " It is large after many sockets closed, and the next sockets take it first. The average is not one more socket"
+        " and idle: sockets in accept queues, without a file, cost less.",
         "/proc/slabinfo and /proc/net/sockstat; mm/slub.c, get_slabinfo()",
         ("idle slab", "idle object", "free object", "≤ idle"),
     ),

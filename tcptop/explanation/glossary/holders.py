@@ -168,6 +168,7 @@ HOLDER_ENTRIES: tuple[Entry, ...] = (
         " client tries again, so that one connection may count several times. While the number grows, the head line has"
         " `! DROPS`: W shows which queue it was.",
         "/proc/net/netstat, ListenOverflows",
+        ("3 dropped",),
     ),
     Entry(
         "SERVICE",

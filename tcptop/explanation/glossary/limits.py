@@ -179,8 +179,8 @@ LIMIT_ENTRIES: tuple[Entry, ...] = (
         "not looked at",
         "Limits whose use only a look at the sockets tells: nofile, accept queues and ports.",
         "Until a look, one of them may come first, before all limits with a number: W or `tcptop who` makes one. After"
-        " a look that did not read all processes or namespaces they are `not all seen`. A saved tree has them only if"
-        " `tcptop record --who` made it.",
+        " a look that did not read all processes or namespaces they are `not all seen`. A saved tree or a recording"
+        " has them only if `tcptop record --who` made it.",
         "tcptop who; /proc/PID/limits and /proc/PID/fd, sock_diag(7)",
         (
             "may come first",
@@ -190,6 +190,8 @@ LIMIT_ENTRIES: tuple[Entry, ...] = (
             "were not looked at",
             "was not looked at",
             "only a look at the sockets tells",
+            "no list recorded",
+            "has no list",
         ),
     ),
     Entry(

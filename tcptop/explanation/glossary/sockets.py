@@ -115,7 +115,15 @@ SOCKET_ENTRIES: tuple[Entry, ...] = (
         " dropped, and clients repeat them. The program sets the length by listen(2), at most sysctl"
         " net.core.somaxconn.",
         "net/ipv4/inet_connection_sock.c, inet_csk_reqsk_queue_add()",
-        ("backlog", "accept queues", "listen queue", "listen queues", "somaxconn"),
+        (
+            "backlog",
+            "accept queues",
+            "sizes of queues",
+            "size of a queue",
+            "listen queue",
+            "listen queues",
+            "somaxconn",
+        ),
     ),
     Entry(
         "SYN cookie",
